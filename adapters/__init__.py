@@ -1,0 +1,1 @@
+"""Base model and LoRA voices: registry, generation, training and evaluation."""

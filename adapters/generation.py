@@ -1,0 +1,68 @@
+"""The port of generation: messages, adapter and limits in, a stream of text out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+BASE = "base"
+
+
+class GenerationError(Exception):
+    """The model could not answer; the message is one line that names the cause and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat, as chat templates know it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterVersion:
+    """One immutable version of an adapter; `hash` is that of its weights. `base` has empty ones."""
+
+    name: str
+    version: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What to generate: greedy decoding, at most `max_new_tokens` tokens, ending early at any stop string."""
+
+    messages: tuple[Message, ...]
+    adapter: str = BASE
+    max_new_tokens: int = 160
+    stop: tuple[str, ...] = ()
+
+
+class Generator(Protocol):
+    """A language model that can speak through adapters."""
+
+    @property
+    def model(self) -> str:
+        """The base model's name, as an answer shows it."""
+        ...
+
+    def resolve(self, adapter: str) -> AdapterVersion:
+        """The version that `adapter` names now. Raises `GenerationError` when there is none."""
+        ...
+
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
+        """Yield text as it is generated. Closing the generator early stops the model's work.
+
+        Raises `GenerationError`.
+        """
+        ...
+
+    def count_tokens(self, messages: tuple[Message, ...]) -> int:
+        """How many tokens the prompt takes with the model's own chat template."""
+        ...
+
+    async def close(self) -> None:
+        """Stop the work and free the model."""
+        ...

@@ -1,0 +1,1 @@
+"""The hall: a question comes in, a cited answer goes out."""

@@ -1,0 +1,69 @@
+"""Whether the evidence holds an answer at all: the decision to answer or to say that nothing was found."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from bot.evidence import Evidence, coverage, covered, question_weights
+from bot.expectation import AnswerKind, expected, offers
+from knowledge.documents import FoundPassage
+from knowledge.terms import content_stems, stems
+
+# At or above this the bot answers; `benchmarks/evidence.py` shows both errors over the threshold.
+ANSWERABLE = 0.50
+
+# A logistic regression on questions whose passages were kept, taken out, or exchanged for another subject's;
+# `benchmarks/evidence.py --fit` makes it again.
+INTERCEPT = -4.15
+# Best coverage of a piece of evidence, coverage by the best passage, best cosine; shares of the question's
+# names and of its numbers that the best passage lacks; no offer of the kind of thing asked for.
+WEIGHTS = (3.23, 3.52, 3.02, -1.58, -1.09, -0.46)
+
+_NAME = re.compile(r"(?<!^)\b[A-Z][\w-]+|\b[A-Z]{2,}\b")
+_NUMBER = re.compile(r"\d+")
+
+
+def answerability(
+    question: str,
+    evidence: Sequence[Evidence],
+    passages: Sequence[FoundPassage],
+    term_weights: Mapping[str, float],
+) -> float:
+    """Return the probability, 0 to 1, that the evidence holds the answer; 0 without evidence.
+
+    Evidence comes best first, as `EvidenceSelector` ranks it from `passages`. A question word that no
+    document knows weighs most: the subject is probably absent.
+    """
+    if not evidence or not passages:
+        return 0.0
+    values = features(question, evidence, term_weights)
+    logit = INTERCEPT + sum(weight * value for weight, value in zip(WEIGHTS, values, strict=True))
+    return 1.0 / (1.0 + math.exp(-logit))
+
+
+def features(
+    question: str, evidence: Sequence[Evidence], term_weights: Mapping[str, float]
+) -> tuple[float, ...]:
+    """Return what the decision looks at, in the order of `WEIGHTS`, each 0 to 1."""
+    weights = question_weights(question, term_weights)
+    best = evidence[0].passage
+    words = stems(f"{best.title} {best.heading} {best.text}")
+    names = [stem for name in _NAME.findall(question) for stem in content_stems(name)]
+    numbers = _NUMBER.findall(question)
+    kind = expected(question)
+    offered = kind is AnswerKind.OTHER or any(offers(kind, entry.text, question) for entry in evidence[:2])
+    return (
+        max(entry.coverage for entry in evidence),
+        coverage(weights, covered(weights, words)),
+        max(entry.cosine for entry in evidence),
+        _missing(names, words),
+        _missing(numbers, _NUMBER.findall(f"{best.title} {best.heading} {best.text}")),
+        float(not offered),
+    )
+
+
+def _missing(wanted: Sequence[str], present: Sequence[str]) -> float:
+    known = set(present)
+    return sum(word not in known for word in wanted) / len(wanted) if wanted else 0.0

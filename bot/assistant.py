@@ -1,0 +1,304 @@
+"""The hybrid engine: route, retrieve, select evidence, generate, verify, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from adapters.generation import GenerationError, GenerationRequest, Generator
+from bot.answerability import ANSWERABLE, answerability
+from bot.citations import SentenceStream, answers, verify
+from bot.draft import Draft
+from bot.evidence import Evidence, EvidenceSelector
+from bot.followup import stand_alone
+from bot.prompt import grounded_prompt, smalltalk_prompt
+from bot.quoting import quote
+from bot.routing import Router
+from connectors.conversation import (
+    Answer,
+    Answered,
+    AnswerEvent,
+    NearDocument,
+    Progress,
+    Question,
+    QuestionRefusedError,
+    Route,
+    TextDelta,
+    Timings,
+    Voice,
+)
+from knowledge.documents import FoundPassage, Reader
+
+MAX_QUESTION_CHARACTERS = 4_000
+MAX_SENTENCES = 3
+NEAREST_DOCUMENTS = 3
+SMALLTALK_TOKENS = 48
+
+
+class Retrieval(Protocol):
+    """What the engine needs of the knowledge wing."""
+
+    def find(self, question: str, reader: Reader, limit: int) -> tuple[FoundPassage, ...]: ...
+
+    def term_weights(self, question: str) -> dict[str, float]: ...
+
+
+class Index(Protocol):
+    """What an answer tells about the index."""
+
+    def passage_count(self) -> int: ...
+
+    def generation(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """How many passages are read, how many pieces of evidence the model sees, how much is said."""
+
+    passages: int = 8
+    evidence: int = 4
+    max_words: int = 60
+    max_new_tokens: int = 120
+    ask_instead: str | None = None
+
+
+class _Stopwatch:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.started = self._lap = clock()
+        self.first_text: float | None = None
+
+    def lap(self) -> float:
+        now = self._clock()
+        spent, self._lap = now - self._lap, now
+        return spent
+
+    def saw_text(self) -> None:
+        if self.first_text is None:
+            self.first_text = self._clock() - self.started
+
+    def timings(self, laps: Mapping[str, float]) -> Timings:
+        total = self._clock() - self.started
+        return Timings(**laps, first_text=total if self.first_text is None else self.first_text, total=total)
+
+
+class Assistant:
+    """Answers questions from the index through the active adapter; the port `Answering` of the connectors."""
+
+    def __init__(
+        self,
+        index: Index,
+        retrieval: Retrieval,
+        router: Router,
+        selector: EvidenceSelector,
+        generator: Generator,
+        adapter: str,
+        limits: AnswerLimits,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._index = index
+        self._retrieval = retrieval
+        self._router = router
+        self._selector = selector
+        self._generator = generator
+        self._adapter = adapter
+        self._limits = limits
+        self._clock = clock
+
+    async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        """Yield progress, verified text and last `Answered`; see `Answering`."""
+        text = accept(question.text)
+        watch = _Stopwatch(self._clock)
+        laps: dict[str, float] = {}
+        smalltalk = await asyncio.to_thread(self._router.is_smalltalk, text)
+        laps["route"] = watch.lap()
+        work = _Work(question, text, watch, laps, Draft())
+        events = self._chat(work) if smalltalk else self._consult(work)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    watch.saw_text()
+                yield event
+
+    async def _chat(self, work: _Work) -> AsyncGenerator[AnswerEvent, None]:
+        """Small talk: the adapter alone, held to sentences that state nothing checkable."""
+        prompt = smalltalk_prompt(work.text, work.question.history)
+        sentences = self._generate(GenerationRequest(prompt, self._adapter, SMALLTALK_TOKENS))
+        try:
+            async with aclosing(sentences):
+                async for sentence, _ in sentences:
+                    if not states_something(sentence):
+                        yield TextDelta(work.draft.say(sentence, (), 1.0, "kept"))
+                        break
+                    work.draft.drop(sentence, 0.0)
+        except GenerationError:
+            pass  # The sentence below is the answer when the model cannot speak.
+        if not work.draft.text:
+            yield TextDelta(work.draft.say("Ask me anything about the documents.", (), 1.0, "kept"))
+        work.laps["generate"] = work.watch.lap()
+        yield Answered(self._finish(work, "smalltalk", work.text))
+
+    async def _consult(self, work: _Work) -> AsyncGenerator[AnswerEvent, None]:
+        """A question to the documents: retrieve, select, generate, verify; or say that nothing is there."""
+        count = await asyncio.to_thread(self._index.passage_count)
+        yield Progress(f"Searching {count:,} passages")
+        standing = stand_alone(work.text, work.question.history)
+        found = await asyncio.to_thread(self._read, standing, reader_of(work.question))
+        work.laps["retrieve"] = work.watch.lap()
+        if found.confidence < ANSWERABLE or not found.evidence:
+            nearest = nearest_documents(found.passages)
+            text = self._abstention(count, nearest)
+            yield TextDelta(work.draft.say(text, (), 1.0, "kept"))
+            yield Answered(self._finish(work, "abstain", standing, nearest))
+            return
+        yield Progress(f"Reading {_counted(len({e.passage.passage_id for e in found.evidence}), 'passage')}")
+        async for delta in self._speak(work, standing, found):
+            yield delta
+        if not work.draft.text:
+            for delta in await asyncio.to_thread(self._quote, work, standing, found):
+                yield delta
+            work.laps["verify"] = work.laps.get("verify", 0.0) + work.watch.lap()
+        yield Answered(self._finish(work, "knowledge", standing))
+
+    def _read(self, standing: str, reader: Reader) -> _Found:
+        passages = self._retrieval.find(standing, reader, self._limits.passages)
+        weights = self._retrieval.term_weights(standing)
+        evidence = self._selector.select(standing, passages, weights, self._limits.evidence)
+        confidence = answerability(standing, evidence, passages, weights) if evidence else 0.0
+        return _Found(passages, evidence, confidence)
+
+    async def _speak(self, work: _Work, standing: str, found: _Found) -> AsyncGenerator[TextDelta, None]:
+        """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
+        prompt = grounded_prompt(standing, [(item.context, item.text) for item in found.evidence])
+        request = GenerationRequest(prompt, self._adapter, self._limits.max_new_tokens)
+        sentences = self._generate(request)
+        verifying = 0.0
+        try:
+            async with aclosing(sentences):
+                async for sentence, markers in sentences:
+                    began = self._clock()
+                    verdict = verify(sentence, markers, found.evidence)
+                    useful = verdict.supported and answers(
+                        standing, sentence, found.evidence, verdict.markers
+                    )
+                    verifying += self._clock() - began
+                    if not useful:
+                        work.draft.drop(sentence, verdict.support)
+                        break
+                    passages = tuple(found.evidence[marker - 1].passage for marker in verdict.markers)
+                    yield TextDelta(work.draft.say(sentence, passages, verdict.support, verdict.action))
+                    if self._is_enough(work.draft):
+                        break
+        except GenerationError:
+            pass  # What stands so far is true; where nothing stands, the evidence is quoted.
+        work.laps["verify"] = verifying
+        work.laps["generate"] = work.watch.lap() - verifying
+
+    def _is_enough(self, draft: Draft) -> bool:
+        return len(draft.sentences) >= MAX_SENTENCES or draft.words >= self._limits.max_words
+
+    def _quote(self, work: _Work, standing: str, found: _Found) -> list[TextDelta]:
+        return [
+            TextDelta(work.draft.say(said.text, (found.evidence[said.marker - 1].passage,), 1.0, "quoted"))
+            for said in quote(standing, found.evidence, self._limits.max_words)
+        ]
+
+    async def _generate(
+        self, request: GenerationRequest
+    ) -> AsyncGenerator[tuple[str, tuple[int, ...]], None]:
+        stream = SentenceStream()
+        pieces = self._generator.stream(request)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                for sentence in stream.feed(piece):
+                    yield sentence.text, sentence.markers
+        for sentence in stream.finish():
+            yield sentence.text, sentence.markers
+
+    def _abstention(self, passages: int, nearest: Sequence[NearDocument]) -> str:
+        if not passages:
+            return "I have no documents to answer from yet. An admin can fill the index with `lorebot sync`."
+        text = "I could not find that in the documents."
+        if nearest:
+            text += " The nearest I have: " + "; ".join(document.title for document in nearest) + "."
+        if self._limits.ask_instead:
+            text += f" {self._limits.ask_instead} may know."
+        return text
+
+    def _finish(
+        self, work: _Work, route: Route, standing: str, nearest: tuple[NearDocument, ...] = ()
+    ) -> Answer:
+        version = self._generator.resolve(self._adapter)
+        return Answer(
+            id=uuid.uuid4().hex,
+            question=work.question.text,
+            standalone_question=standing,
+            text=work.draft.text,
+            route=route,
+            citations=tuple(work.draft.citations),
+            nearest=nearest,
+            sentences=tuple(work.draft.sentences),
+            voice=Voice(version.name, version.version, version.hash),
+            model=self._generator.model,
+            index_generation=self._index.generation(),
+            timings=work.watch.timings(work.laps),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    question: Question
+    text: str
+    watch: _Stopwatch
+    laps: dict[str, float]
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    passages: tuple[FoundPassage, ...]
+    evidence: tuple[Evidence, ...]
+    confidence: float
+
+
+def accept(text: str) -> str:
+    """Return the question's text made clean. Raises `QuestionRefusedError` when there is nothing to ask."""
+    clean = " ".join(text.replace("\0", " ").split())
+    if not any(character.isalnum() for character in clean):
+        raise QuestionRefusedError("The question is empty; write what you want to know.")
+    if len(clean) > MAX_QUESTION_CHARACTERS:
+        raise QuestionRefusedError(
+            f"The question has {len(clean):,} characters; {MAX_QUESTION_CHARACTERS:,} is the limit. "
+            "Ask its heart in a few sentences."
+        )
+    return clean
+
+
+def reader_of(question: Question) -> Reader:
+    """Everyone who will read the answer: the asker, and whoever reads the place it is posted in."""
+    own = question.asker.principals
+    place = question.place.principals
+    return Reader((own,) if place is None else (own, place))
+
+
+def nearest_documents(passages: Sequence[FoundPassage]) -> tuple[NearDocument, ...]:
+    """The documents of the best passages, best first, each once."""
+    documents = {p.uri: NearDocument(p.title, p.uri, p.url) for p in reversed(passages)}
+    best_first = [documents[uri] for uri in dict.fromkeys(p.uri for p in passages)]
+    return tuple(best_first[:NEAREST_DOCUMENTS])
+
+
+def states_something(sentence: str) -> bool:
+    """Whether a sentence of small talk holds what only a source may say: a number, a link, an address."""
+    return any(character.isdigit() for character in sentence) or any(
+        sign in sentence for sign in ("http", "www.", "@", "](", "<")
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

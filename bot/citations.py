@@ -1,0 +1,253 @@
+"""Citation markers in a reply, its sentences as they arrive, and whether the cited evidence supports them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from bot.contradiction import contradiction
+from bot.evidence import Evidence
+from bot.expectation import AnswerKind, expected, offers
+from bot.grounding import Support, support
+from bot.sentences import sentence_spans
+from knowledge.terms import content_stems
+
+VerdictAction = Literal["kept", "recited", "dropped"]
+
+# Every repetition is bounded, so matching is linear. `[1](target)` is a link and no marker.
+_MARKER = re.compile(
+    r"\s?[\[【［〔]\s?\^?(?:(?:source|passage|evidence|document|doc|ref)s?\.?\s?)?"
+    r"(\d{1,2}(?:\s?[,;、&–-]\s?\d{1,2}){0,9})\s?(?:†[^\[\]【】]{0,60})?[\]】］〕](?!\()",
+    re.IGNORECASE,
+)
+_LEADING_MARKERS = re.compile(rf"(?:{_MARKER.pattern}){{1,10}}[\s.,;]{{0,4}}", re.IGNORECASE)
+_OPEN_MARKER = re.compile(r"[\[【［〔][^\]】］〕\n]{0,80}")
+_MAX_SENTENCE = 2000
+_LOOK_AHEAD = 12
+# How far behind the best a piece of evidence may score and still carry an answer.
+_LEADING = 2.4
+
+
+@dataclass(frozen=True, slots=True)
+class CitedSentence:
+    """One sentence of a reply without its markers; `separator` is the white space that stood before it."""
+
+    text: str
+    markers: tuple[int, ...]
+    separator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verification found: markers that hold (repaired when "recited") and why a sentence was dropped."""
+
+    support: float
+    supported: bool
+    markers: tuple[int, ...]
+    action: VerdictAction
+    objection: str = ""
+
+
+def parse_markers(text: str) -> tuple[str, tuple[int, ...]]:
+    """Return the text without its citation markers, and their numbers in order without repetitions."""
+    numbers: dict[int, None] = {}
+    if text.startswith("```"):
+        code, fence, rest = text.rpartition("```")
+        return (code + fence, parse_markers(rest)[1]) if code else (text, ())
+    for match in _MARKER.finditer(text):
+        for part in re.split(r"[,;、&]", match[1]):
+            bounds = [int(number) for number in re.split(r"[–-]", part)]
+            numbers.update(dict.fromkeys(range(bounds[0], min(bounds[-1], bounds[0] + 9) + 1)))
+    bare = re.sub(r"[ \t]+([.,;:!?])", r"\1", _MARKER.sub("", text))
+    return bare.strip(), tuple(numbers)
+
+
+class SentenceStream:
+    """Takes a reply piece by piece and gives its sentences as soon as each is complete.
+
+    A sentence is complete when the text behind it cannot belong to it any more: a marker after the full
+    stop does, and so does what follows an abbreviation. Code fences come whole. Work is linear in the
+    text, because no more than one sentence, at most 2,000 characters, is ever looked at again.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = ""
+        self._next_look = 0
+
+    def feed(self, piece: str) -> list[CitedSentence]:
+        """Take the next piece of text and return the sentences that it completes."""
+        found: list[CitedSentence] = []
+        for start in range(0, len(piece), _MAX_SENTENCE):
+            self._buffer += piece[start : start + _MAX_SENTENCE]
+            if len(self._buffer) >= self._next_look:
+                found.extend(self._complete())
+                # Looking again only after a share of growth keeps a sentence without end linear.
+                self._next_look = len(self._buffer) + len(self._buffer) // 16
+        return found
+
+    def finish(self) -> list[CitedSentence]:
+        """Return what is left when the reply ends."""
+        spans = _spans(self._buffer)
+        found = self._take(spans)
+        self._buffer = ""
+        self._next_look = 0
+        return found
+
+    def _complete(self) -> Iterator[CitedSentence]:
+        spans = _spans(self._buffer)
+        last = spans[-1] if spans else (0, 0)
+        # The last sentence may go on, and the one before it waits until its end is certain.
+        tail = self._buffer[last[0] :]
+        settled = (len(tail) >= _LOOK_AHEAD or "\n" in tail) and not _OPEN_MARKER.fullmatch(tail)
+        done = spans[:-1] if settled else spans[:-2]
+        if not done and len(self._buffer) > _MAX_SENTENCE:
+            cut = max(self._buffer.rfind(" ", 0, _MAX_SENTENCE), self._buffer.rfind("\n", 0, _MAX_SENTENCE))
+            done = [(0, cut if cut > 0 else _MAX_SENTENCE)]
+        yield from self._take(done)
+        if done:
+            self._buffer = self._buffer[done[-1][1] :]
+
+    def _take(self, spans: Sequence[tuple[int, int]]) -> list[CitedSentence]:
+        found: list[CitedSentence] = []
+        position = 0
+        for start, end in spans:
+            text, markers = parse_markers(self._buffer[start:end])
+            if text:
+                found.append(CitedSentence(text, markers, self._buffer[position:start]))
+            position = end
+        return found
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Sentences line by line; a fence is one, and a run of markers joins the sentence before it."""
+    spans: list[tuple[int, int]] = []
+    for start, end in _blocks(text):
+        pieces = [(start, end)] if text.startswith("```", start) else _shifted(text[start:end], start)
+        for first, last in pieces:
+            leading = _LEADING_MARKERS.match(text, first, last) if spans else None
+            if leading is not None:
+                first = leading.end()
+                spans[-1] = (spans[-1][0], first)
+            if first < last:
+                spans.append((first, last))
+    return spans
+
+
+def _shifted(line: str, offset: int) -> list[tuple[int, int]]:
+    return [(start + offset, end + offset) for start, end in sentence_spans(line)]
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Lines, and fences with the lines between them."""
+    opened: int | None = None
+    position = 0
+    for line in text.splitlines(keepends=True):
+        end = position + len(line)
+        if line.lstrip().startswith("```"):
+            if opened is None:
+                opened = position + len(line) - len(line.lstrip())
+            else:
+                yield opened, end
+                opened = None
+        elif opened is None and line.strip():
+            yield position, end
+        position = end
+    if opened is not None:
+        yield opened, position
+
+
+def verify(sentence: str, markers: tuple[int, ...], evidence: Sequence[Evidence]) -> Verdict:
+    """Return whether the evidence supports the sentence; `markers` count the evidence from 1.
+
+    A sentence that its cited evidence does not support, or that cites none, gets the marker of the one
+    piece, or of the two, that do ("recited"); without any it is "dropped".
+    """
+    cited = tuple(marker for marker in markers if 1 <= marker <= len(evidence))
+    failed = Support(0.0, "no evidence")
+    if cited:
+        held = _supported_by(sentence, [evidence[marker - 1] for marker in cited])
+        if held.sufficient:
+            return _kept(sentence, cited, markers, evidence)
+        failed = held
+    options = [(number,) for number in range(1, len(evidence) + 1) if (number,) != cited]
+    best = _best(sentence, options, evidence)
+    if best is None:
+        pairs = list(combinations(range(1, len(evidence) + 1), 2))
+        best = _best(sentence, pairs, evidence)
+    if best is not None:
+        return Verdict(best[1].share, True, best[0], "recited")
+    if not cited and evidence:
+        failed = max((_supported_by(sentence, [entry]) for entry in evidence), key=lambda s: s.share)
+    return Verdict(
+        failed.share, False, (), "dropped", failed.objection or "too little of it is in the source"
+    )
+
+
+def _kept(
+    sentence: str, cited: tuple[int, ...], markers: tuple[int, ...], evidence: Sequence[Evidence]
+) -> Verdict:
+    """Of several cited pieces only those stay that are needed."""
+    needed = cited
+    for marker in cited[::-1] if len(cited) > 1 else ():
+        fewer = tuple(other for other in needed if other != marker)
+        if fewer and _supported_by(sentence, [evidence[other - 1] for other in fewer]).sufficient:
+            needed = fewer
+    share = _supported_by(sentence, [evidence[marker - 1] for marker in needed]).share
+    return Verdict(share, True, needed, "kept" if needed == markers else "recited")
+
+
+def _best(
+    sentence: str, options: Sequence[tuple[int, ...]], evidence: Sequence[Evidence]
+) -> tuple[tuple[int, ...], Support] | None:
+    found = [(option, _supported_by(sentence, [evidence[n - 1] for n in option])) for option in options]
+    held = [entry for entry in found if entry[1].sufficient]
+    return max(held, key=lambda entry: entry[1].share) if held else None
+
+
+def _supported_by(sentence: str, entries: Sequence[Evidence]) -> Support:
+    """Support by the pieces together; where there are several, none of them alone may contradict."""
+    sources = [f"{entry.lead} {entry.text}".strip() for entry in entries]
+    around = "\n".join(f"{entry.passage.title}\n{entry.context}" for entry in entries)
+    found = support(sentence, "\n".join(sources), around)
+    if len(entries) > 1 and not found.objection:
+        objections = (contradiction(sentence, source) for source in sources)
+        return Support(found.share, next(filter(None, objections), ""))
+    return found
+
+
+def answers(
+    question: str, sentence: str, evidence: Sequence[Evidence], markers: tuple[int, ...] = (1,)
+) -> bool:
+    """Whether a supported sentence answers: it brings what was asked for, not only the question again.
+
+    `markers` are those that verification found to hold. The sentence must rest on leading evidence, share
+    content with it that the question lacks, and carry something of the kind that the question asks for
+    when that evidence offers it.
+    """
+    leading = [
+        entry for rank, entry in enumerate(evidence) if rank < 2 or evidence[0].score - entry.score < _LEADING
+    ]
+    rests = [evidence[n - 1] for n in markers if 1 <= n <= len(evidence) and evidence[n - 1] in leading]
+    if not rests:
+        return False
+    source = " ".join(f"{entry.lead} {entry.text}" for entry in rests)
+    new = set(content_stems(sentence)) - set(content_stems(question))
+    if not new & set(content_stems(source)):
+        return _states_polarity(question, sentence)
+    kind = expected(question)
+    if kind is AnswerKind.OTHER or not offers(kind, source, question):
+        return True
+    return offers(kind, sentence, question)
+
+
+def _states_polarity(question: str, sentence: str) -> bool:
+    """Whether the sentence answers a yes-or-no question by saying yes or no to it."""
+    closed = re.match(
+        r"\W*(?:is|are|was|were|do|does|did|can|could|may|will|would|should|has|have|must)\b",
+        question,
+        re.IGNORECASE,
+    )
+    return closed is not None and bool(set(content_stems(sentence)) & set(content_stems(question)))

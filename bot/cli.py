@@ -1,0 +1,276 @@
+"""The command line: each command reads its options, asks the assembly for the parts, and shows the result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from asyncio import Runner
+
+    from rich.console import Console
+
+    from bot.assembly import Assembly
+    from connectors.conversation import Answer, Question
+
+app = typer.Typer(
+    help="Answers questions from your team's own documents, with their sources.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+AdapterOption = Annotated[
+    str | None, typer.Option(help="Speak through this adapter, NAME or NAME@VERSION; 'base' means none.")
+]
+PrincipalOption = Annotated[
+    list[str] | None,
+    typer.Option("--as", help="See what a person sees: user:ID or group:NAME; repeat for several."),
+]
+
+
+@app.callback()
+def settings_file(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="The settings; lorebot.toml in this folder otherwise.")
+    ] = None,
+) -> None:
+    context.obj = config
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    as_json: JsonOption = False,
+    history: Annotated[
+        Path | None, typer.Option(help='Earlier turns: a JSON list of {"question", "answer"}.')
+    ] = None,
+    adapter: AdapterOption = None,
+    principal: PrincipalOption = None,
+) -> None:
+    """Answer one question, with its sources."""
+    from bot.contracts import answer_as_json
+    from bot.history import read_history
+    from connectors.terminal import collect_answer, show_answer, terminal_question
+
+    asked = terminal_question(question, _principals(principal), read_history(history) if history else ())
+    with _opened(context) as (assembly, runner):
+        assistant = assembly.assistant(adapter or assembly.settings.generation.adapter)
+        if as_json:
+            print(answer_as_json(runner.run(collect_answer(assistant, asked))))
+        else:
+            runner.run(show_answer(assistant, asked, _console()))
+
+
+@app.command()
+def chat(context: typer.Context, adapter: AdapterOption = None, principal: PrincipalOption = None) -> None:
+    """Hold a conversation; follow-up questions are understood."""
+    from connectors.terminal import converse, read_prompt, show_answer
+
+    console = _console()
+    with _opened(context) as (assembly, runner):
+        assistant = assembly.assistant(adapter or assembly.settings.generation.adapter)
+        runner.run(assembly.warm_up())
+
+        def answered(question: Question) -> Answer:
+            return runner.run(show_answer(assistant, question, console))
+
+        converse(answered, console, _principals(principal), read_prompt)
+
+
+@app.command()
+def sync(
+    context: typer.Context,
+    source: Annotated[
+        str | None, typer.Argument(help="One source by its name; all of them otherwise.")
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option(help="Read every document again and build the index anew.")
+    ] = False,
+    confirm_deletions: Annotated[
+        bool, typer.Option(help="Delete even when a large share of a source is gone.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the index up to date with its sources."""
+    from bot.contracts import outcomes_as_json
+    from bot.indexing import choose_sources, sync_sources
+    from bot.interruption import cancelled_by_signals
+    from bot.output import print_outcomes, sync_bar
+    from knowledge.sync import SyncOptions
+
+    with _opened(context) as (assembly, _):
+        chosen = choose_sources(assembly.sources, source)
+        options = SyncOptions(assembly.settings.sync.max_deletion_share, confirm_deletions)
+        with sync_bar(_console(stderr=True)) as on_progress, cancelled_by_signals() as cancelled:
+            outcomes = sync_sources(assembly.synchronizer, chosen, options, rebuild, on_progress, cancelled)
+        if as_json:
+            print(outcomes_as_json(outcomes))
+        else:
+            print_outcomes(outcomes, _console())
+    if any(outcome.report is None for outcome in outcomes):
+        raise typer.Exit(FAILED)
+    if cancelled.is_set():
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def search(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many passages.")] = 10,
+    as_json: JsonOption = False,
+    principal: PrincipalOption = None,
+) -> None:
+    """Show the passages that a question finds, with their ranks: the tool to understand a bad answer with."""
+    from bot.assistant import accept
+    from bot.contracts import passages_as_json
+    from bot.output import print_passages
+    from knowledge.documents import Reader
+
+    with _opened(context) as (assembly, _):
+        reader = Reader((_principals(principal),))
+        passages = assembly.search.find(accept(question), reader, limit)
+        if as_json:
+            print(passages_as_json(passages))
+        else:
+            print_passages(passages, _console())
+
+
+@app.command()
+def status(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show sources, documents, passages, index generation, last sync, models and the active adapter."""
+    from bot.contracts import status_as_json
+    from bot.output import print_status
+    from bot.status import read_status
+
+    with _opened(context) as (assembly, _):
+        found = read_status(assembly)
+        if as_json:
+            print(status_as_json(found))
+        else:
+            print_status(found, _console())
+
+
+@app.command("eval")
+def evaluate(
+    context: typer.Context,
+    questions: Annotated[Path, typer.Argument(help="One JSON object a line: id, question, relevant, ...")],
+    docs: Annotated[Path, typer.Option(help="The folder of documents that the questions are about.")],
+    retrieval_only: Annotated[
+        bool, typer.Option(help="Measure the search and leave the answers out.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Measure this many questions, spread evenly over the file.")
+    ] = None,
+    adapter: AdapterOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Index a folder in a scratch home and measure retrieval and answers on a set of questions."""
+    from bot.evaluation import as_json as metrics_as_json
+    from bot.evaluation import measure, read_questions
+    from bot.output import counting_bar, print_metrics
+    from bot.settings import load_settings_or_defaults
+    from bot.trial import run_trial
+
+    rows = read_questions(questions, limit)
+    settings = load_settings_or_defaults(context.obj)
+    chosen = None if retrieval_only else adapter or settings.generation.adapter
+    with counting_bar(_console(stderr=True), "Questions", len(rows)) as count:
+        outcomes = run_trial(settings, docs, rows, chosen, count)
+    if as_json:
+        print(metrics_as_json(measure(outcomes)))
+    else:
+        print_metrics(measure(outcomes), _console())
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Check settings, models, index and disk; every finding says how to mend it."""
+    from bot.doctor import examine
+    from bot.output import print_findings
+
+    findings = examine(context.obj)
+    print_findings(findings, _console())
+    if any(finding.is_problem for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage or settings."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = typer.main.get_command(app).main(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        print(f"lorebot: {_one_line(error)}", file=sys.stderr)
+        return code
+    return result if isinstance(result, int) else 0
+
+
+def _exit_code(error: Exception) -> int | None:
+    """The exit code of an error that is meant for people; None for a fault of the program."""
+    from adapters.generation import GenerationError
+    from bot.evaluation import EvaluationError
+    from bot.settings import SettingsError
+    from connectors.conversation import QuestionRefusedError
+    from knowledge.documents import KnowledgeError
+
+    usage_error = typer.BadParameter.__mro__[1]
+    if isinstance(error, SettingsError | QuestionRefusedError | EvaluationError | usage_error):
+        return WRONG_USAGE
+    if isinstance(error, GenerationError | KnowledgeError | OSError):
+        return FAILED
+    return None
+
+
+def _one_line(error: Exception) -> str:
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    return " ".join(text.split())
+
+
+@contextmanager
+def _opened(context: typer.Context) -> Iterator[tuple[Assembly, Runner]]:
+    """The assembly of the settings and an event loop; both are closed at the end."""
+    from asyncio import Runner
+
+    from bot.assembly import Assembly
+    from bot.settings import load_settings
+
+    stderr = _console(stderr=True)
+    assembly = Assembly(load_settings(context.obj), lambda line: stderr.print(line, markup=False))
+    with Runner() as runner:
+        try:
+            yield assembly, runner
+        finally:
+            runner.run(assembly.close())
+
+
+def _principals(named: list[str] | None) -> frozenset[str]:
+    from connectors.conversation import EVERYONE
+
+    return frozenset({EVERYONE, *(named or ())})
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr)

@@ -1,0 +1,128 @@
+"""Checks what an answer needs: settings, disk, models, index, adapters. Every problem comes with its fix."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.generation import GenerationError
+from bot.assembly import Assembly
+from bot.settings import SettingsError, load_settings
+from bot.status import read_status
+from knowledge.documents import KnowledgeError
+
+ENOUGH_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked; `fix` says how to mend it when it is a problem."""
+
+    what: str
+    fix: str = ""
+    is_problem: bool = False
+
+
+def examine(config: Path | None) -> list[Finding]:
+    """Check everything that can be checked without asking a question."""
+    try:
+        settings = load_settings(config)
+        repairs: list[str] = []
+        assembly = Assembly(settings, repairs.append)
+    except (SettingsError, OSError) as error:
+        return [Finding(f"settings: {error}", "correct the settings and run `lorebot doctor` again", True)]
+    checks: tuple[Callable[[Assembly], Iterator[Finding]], ...] = (
+        _settings,
+        _disk,
+        _embedding_model,
+        _generation_model,
+        _index,
+        _adapters,
+    )
+    findings = [finding for check in checks for finding in _guarded(check, assembly)]
+    return findings + [Finding(f"index: {line}") for line in repairs]
+
+
+def _guarded(check: Callable[[Assembly], Iterator[Finding]], assembly: Assembly) -> Iterator[Finding]:
+    try:
+        yield from check(assembly)
+    except (SettingsError, KnowledgeError, GenerationError) as error:
+        yield Finding(str(error), "see the message; then run `lorebot doctor` again", True)
+    except (OSError, sqlite3.Error) as error:
+        what = check.__name__.strip("_").replace("_", " ")
+        yield Finding(f"{what}: {error}", f"check the permissions of {assembly.settings.home}", True)
+
+
+def _settings(assembly: Assembly) -> Iterator[Finding]:
+    names = ", ".join(assembly.sources)
+    if names:
+        yield Finding(f"settings are valid; sources: {names}")
+    else:
+        yield Finding("no sources are configured", "add a [[sources]] table to lorebot.toml", True)
+
+
+def _disk(assembly: Assembly) -> Iterator[Finding]:
+    home = assembly.settings.home
+    probe = home / ".write-check"
+    probe.write_text("", encoding="utf-8")
+    probe.unlink()
+    free = shutil.disk_usage(home).free
+    if free < ENOUGH_BYTES:
+        yield Finding(f"disk: {free / 1e9:.1f} GB free in {home}", "free at least 1 GB", True)
+    else:
+        yield Finding(f"home {home} is writable; {free / 1e9:.0f} GB free")
+
+
+def _embedding_model(assembly: Assembly) -> Iterator[Finding]:
+    vectors = assembly.embedder.embed(["a test"])
+    yield Finding(f"embedding model {assembly.embedding_model.name} works ({vectors.shape[1]} dimensions)")
+
+
+def _generation_model(assembly: Assembly) -> Iterator[Finding]:
+    model = assembly.generation_model
+    size = sum(f.stat().st_size for f in ([model.path] if model.path.is_file() else model.path.iterdir()))
+    yield Finding(f"base model {model.name} is there ({size / 1e6:.0f} MB)")
+
+
+def _index(assembly: Assembly) -> Iterator[Finding]:
+    status = read_status(assembly)
+    if not status.passages:
+        yield Finding("the index is empty", "run `lorebot sync`", True)
+        return
+    found = assembly.vectors.query(assembly.embedder.embed(["a test"])[0], 1, _all_audiences(assembly))
+    yield Finding(
+        f"index: {status.documents:,} documents, {status.passages:,} passages, generation "
+        f"{status.index_generation}"
+    )
+    if not found:
+        yield Finding("the vector index finds nothing", "run `lorebot sync --rebuild`", True)
+    for source in status.sources:
+        if not source.configured:
+            yield Finding(
+                f"source '{source.name}' is indexed but no longer configured", "it still answers; see status"
+            )
+        elif source.outcome != "complete":
+            yield Finding(
+                f"source '{source.name}': {source.outcome}", f"run `lorebot sync {source.name}`", True
+            )
+        for failing in source.failing:
+            yield Finding(f"cannot be read: {failing}", "mend or remove the document; the rest is indexed")
+
+
+def _all_audiences(assembly: Assembly) -> tuple[int, ...]:
+    from knowledge.documents import Reader
+
+    principals = frozenset(p for source in assembly.sources.values() for p in source.audience)
+    return assembly.catalog.readable_audiences(Reader((principals,)))
+
+
+def _adapters(assembly: Assembly) -> Iterator[Finding]:
+    name = assembly.settings.generation.adapter
+    if name == "base":
+        yield Finding("no adapter is set: the base model speaks")
+    else:
+        version = assembly.registry.resolve(name).version
+        yield Finding(f"adapter {version.name}@{version.version} is installed")

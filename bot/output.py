@@ -1,0 +1,183 @@
+"""What the commands print for people, with Rich."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from bot.doctor import Finding
+from bot.indexing import OnProgress, SourceOutcome
+from bot.status import Status
+from connectors.terminal import age
+from knowledge.documents import FoundPassage
+from knowledge.sync import SyncProgress, SyncReport
+
+EXCERPT_CHARACTERS = 280
+NAMES_SHOWN = 10
+_PHASES = {"listing": "Listing", "documents": "Indexing", "index": "Building the vector index"}
+
+
+@contextmanager
+def counting_bar(console: Console, label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar; call what it yields once for each thing done."""
+    with _bar(console) as progress:
+        task = progress.add_task(label, total=total, uri="")
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def sync_bar(console: Console) -> Iterator[OnProgress]:
+    """A progress bar for a sync, with a line for each source."""
+    with _bar(console) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: SyncProgress) -> None:
+            if step.source not in tasks:
+                tasks[step.source] = progress.add_task(step.source, total=None, uri="")
+            progress.update(
+                tasks[step.source],
+                description=f"{_PHASES[step.phase]} {step.source}",
+                completed=step.done,
+                total=step.total or None,
+                uri=escape(step.uri),
+            )
+
+        yield show
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[uri]}"),
+        console=console,
+        transient=True,
+    )
+
+
+def print_outcomes(outcomes: Sequence[SourceOutcome], console: Console) -> None:
+    """Say for each source what was added, changed and removed, by name, and what failed and why."""
+    for outcome in outcomes:
+        if outcome.report is None:
+            console.print(f"[bold]{outcome.source}[/bold]: [red]{escape(outcome.error)}[/red]")
+        else:
+            _print_report(outcome.report, console)
+
+
+def _print_report(report: SyncReport, console: Console) -> None:
+    words = "cancelled; the next sync goes on from here" if report.cancelled else "up to date"
+    console.print(
+        f"[bold]{report.source}[/bold] {words}: {len(report.added)} added, {len(report.changed)} changed, "
+        f"{len(report.removed)} removed, {report.unchanged} unchanged, {len(report.failed)} failed "
+        f"({report.passages_embedded} passages embedded, {report.passages_live:,} live, "
+        f"{report.seconds:.1f} s)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for label, uris in (("added", report.added), ("changed", report.changed), ("removed", report.removed)):
+        for uri in uris[:NAMES_SHOWN]:
+            console.print(f"  {label:8} {escape(uri)}", highlight=False, soft_wrap=True)
+        if len(uris) > NAMES_SHOWN:
+            console.print(
+                f"  {label:8} … and {len(uris) - NAMES_SHOWN} more", highlight=False, soft_wrap=True
+            )
+    for failure in report.failed:
+        console.print(
+            f"  [red]failed[/red]   {escape(failure.uri)}: {escape(failure.error)}", highlight=False
+        )
+    if report.still_failing:
+        console.print(f"  {report.still_failing} failed before and have not changed; see `lorebot status`")
+
+
+def print_passages(passages: Sequence[FoundPassage], console: Console) -> None:
+    """The passages with their ranks and the beginning of their text."""
+    if not passages:
+        console.print("Nothing found. `lorebot status` shows what is indexed.")
+    for number, passage in enumerate(passages, start=1):
+        where = escape(passage.title) + (f" › {escape(passage.heading)}" if passage.heading else "")
+        console.print(
+            f"[bold]{number}. {where}[/bold]  [dim]{escape(passage.uri)}[/dim]\n"
+            f"   score {passage.score:.3f} · dense {_rank(passage.dense_rank)} "
+            f"(cosine {passage.dense_score:.3f}) · lexical {_rank(passage.lexical_rank)} "
+            f"(BM25 {passage.lexical_score:.2f})",
+            highlight=False,
+        )
+        text = " ".join(passage.text.split())
+        shown = text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else "")
+        console.print(f"   {escape(shown)}\n", highlight=False, soft_wrap=True)
+
+
+def _rank(rank: int | None) -> str:
+    return f"#{rank}" if rank is not None else "-"
+
+
+def print_status(status: Status, console: Console) -> None:
+    """The state of the home as two small tables."""
+    table = Table("Source", "Documents", "Passages", "Last sync", "Outcome", box=None, pad_edge=False)
+    now = datetime.now(UTC)
+    for source in status.sources:
+        table.add_row(
+            source.name + ("" if source.configured else " (no longer configured)"),
+            f"{source.documents:,}",
+            f"{source.passages:,}",
+            age(source.last_sync, now) if source.last_sync else "never",
+            escape(source.outcome),
+        )
+    console.print(table)
+    for source in status.sources:
+        for failing in source.failing:
+            console.print(f"[red]cannot be read[/red]  {escape(failing)}", highlight=False, soft_wrap=True)
+    name, version, _ = status.adapter
+    facts = {
+        "Home": status.home,
+        "Index": f"{status.documents:,} documents, {status.passages:,} passages, generation "
+        f"{status.index_generation}",
+        "Embedding model": status.embedding_model,
+        "Base model": status.generation_model,
+        "Active adapter": f"{name}@{version}" if version else f"{name} (no adapter)",
+        "Adapters": ", ".join(status.adapters) or "none installed",
+    }
+    _print_facts(facts, console)
+
+
+def print_metrics(metrics: Mapping[str, float | int | None], console: Console) -> None:
+    """Every metric that the set could give."""
+    _print_facts(
+        {
+            name: f"{value:.3f}" if isinstance(value, float) else str(value)
+            for name, value in metrics.items()
+            if value is not None
+        },
+        console,
+    )
+
+
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """What the doctor found; each problem with how to mend it."""
+    for finding in findings:
+        sign = "[red]✗[/red]" if finding.is_problem else "[green]✓[/green]"
+        console.print(f"{sign} {escape(finding.what)}", highlight=False, soft_wrap=True)
+        if finding.fix:
+            console.print(f"  → {escape(finding.fix)}", highlight=False, soft_wrap=True)
+
+
+def _print_facts(facts: Mapping[str, str], console: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts.items():
+        table.add_row(name, escape(value))
+    console.print(table)

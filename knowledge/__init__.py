@@ -1,0 +1,1 @@
+"""Sources to documents to passages to index to search: the knowledge wing."""

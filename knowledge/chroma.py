@@ -1,0 +1,307 @@
+"""The vector index in embedded Chroma, as sealed snapshots that a killed process cannot damage."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge.reading import CatalogReader, Ids
+from knowledge.snapshots import (
+    DATABASE,
+    Seal,
+    break_seal,
+    copy_snapshot,
+    digests_of,
+    new_snapshot,
+    read_seal,
+    remove_unsealed,
+    to_disk,
+    write_seal,
+)
+from knowledge.vectors import Announce, ExactVectors, batches
+
+_COLLECTION = "passages"
+_BATCH = 250
+_CHURN = 0.3
+_PROBES = 500
+_MISSES = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    seal: Seal
+    client: Any
+    collection: Any
+
+
+class ChromaVectors:
+    """A `VectorIndex` in Chroma's `PersistentClient`, with the exact search as its stand-in.
+
+    A killed writer can corrupt Chroma's HNSW files for good, and an open client never sees what another
+    process writes. So no snapshot is changed once it is sealed: `catch_up` copies the sealed one (or builds
+    from the catalog), brings the copy up to date, lets a sample of its passages find themselves, syncs it to
+    disk and seals it by replacing `seal.json`; then the old one goes. A process that dies on the way leaves
+    the old seal. Chroma answers only while the seal's stamp is the catalog's; otherwise (a sync is running,
+    the files are not those that were sealed, Chroma fails) the exact search does.
+    """
+
+    def __init__(self, folder: Path, catalog: CatalogReader, model: str, announce: Announce) -> None:
+        """See `knowledge.vectors.open_vectors`."""
+        self._folder = folder
+        self._catalog = catalog
+        self._model = model
+        self._announce = announce
+        self._exact = ExactVectors(catalog, model)
+        self._opened: _Opened | None = None
+        self._lock = threading.Lock()
+
+    def query(
+        self, vector: NDArray[np.float32], limit: int, audiences: Sequence[int]
+    ) -> list[tuple[int, float]]:
+        """See `VectorIndex.query`; Chroma's own answer is approximate."""
+        if limit <= 0 or not audiences:
+            return []
+        with self._lock:
+            opened = self._current()
+            if opened is not None:
+                try:
+                    with _panics_raised():
+                        return _query(opened, vector, limit, audiences)
+                except Exception as error:
+                    self._distrust(opened.seal, f"Chroma failed ({error})")
+        return self._exact.query(vector, limit, audiences)
+
+    def catch_up(self) -> None:
+        """See `VectorIndex.catch_up`."""
+        stamp = self._catalog.stamp()
+        seal = read_seal(self._folder)
+        if seal is not None and self._fits(seal) and seal.stamp == stamp:
+            return
+        sealed = None
+        if seal is not None:
+            try:
+                with _panics_raised():
+                    sealed = self._updated(seal, stamp)
+            except Exception as error:
+                self._announce(f"The vector index could not be brought up to date and is rebuilt: {error}")
+        try:
+            with _panics_raised():
+                write_seal(self._folder, sealed or self._built(stamp))
+        except Exception as error:
+            self._announce(f"The vector index could not be written, exact search serves meanwhile: {error}")
+        remove_unsealed(self._folder)
+
+    def discard(self) -> None:
+        """See `VectorIndex.discard`."""
+        break_seal(self._folder)
+
+    def close(self) -> None:
+        """Close the client and free the memory of the exact search."""
+        with self._lock:
+            self._release()
+        self._exact.close()
+
+    # Reading
+
+    def _current(self) -> _Opened | None:
+        """The snapshot that holds the catalog's present state, if there is one."""
+        stamp = self._catalog.stamp()
+        if self._opened is not None and self._opened.seal.stamp == stamp:
+            return self._opened
+        seal = read_seal(self._folder)
+        if seal is None or not self._fits(seal) or seal.stamp != stamp:
+            return None
+        self._release()
+        try:
+            if self._intact(seal):
+                with _panics_raised():
+                    self._opened = _open(self._folder, seal)
+                self._exact.discard()
+                return self._opened
+            self._distrust(seal, "its files are not those that were written")
+        except Exception as error:
+            self._distrust(seal, f"Chroma cannot open it ({error})")
+        return None
+
+    def _release(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.client.close()
+
+    def _distrust(self, seal: Seal, reason: str) -> None:
+        self._release()
+        now = read_seal(self._folder)
+        if now is not None and now.snapshot == seal.snapshot:  # not one that a sync has sealed meanwhile
+            self.discard()
+            self._announce(
+                f"The vector index is not usable, {reason}: exact search serves until a sync rebuilds it."
+            )
+
+    # Writing
+
+    def _updated(self, seal: Seal, stamp: str) -> Seal | None:
+        """A copy of the sealed snapshot brought up to date; None when it should be built anew instead."""
+        if not self._fits(seal):
+            return None
+        if not self._intact(seal):
+            self._announce(
+                "The vector index is damaged and is rebuilt from the catalog; nothing is embedded again."
+            )
+            return None
+        ids, audiences = self._catalog.live(self._model)
+        live = dict(zip(ids.tolist(), audiences.tolist(), strict=True))
+        snapshot = new_snapshot(self._folder)
+        copy_snapshot(self._folder / seal.snapshot, snapshot)
+        with _writing(snapshot) as collection:
+            held = _audience_by_id(collection)
+            dead = [passage for passage in held if passage not in live]
+            write = [passage for passage in live if held.get(passage) != live[passage]]
+            churned = seal.churned + len(dead) + sum(passage in held for passage in write)
+            if not dead and not write:
+                return replace(seal, stamp=stamp)
+            if churned > _CHURN * max(seal.built, 1):
+                return None
+            for some in batches(np.array(dead, dtype=np.int64), _BATCH):
+                collection.delete(ids=[str(passage) for passage in some])
+            self._fill(collection, np.array(write, dtype=np.int64), live)
+            sample = np.concatenate([_sample(np.array(write, dtype=np.int64)), _sample(ids)])
+            if self._lost(collection, sample):
+                return None
+        return self._seal(snapshot, stamp, live, seal.built, churned)
+
+    def _built(self, stamp: str) -> Seal:
+        """A snapshot of everything that is live."""
+        ids, audiences = self._catalog.live(self._model)
+        live = dict(zip(ids.tolist(), audiences.tolist(), strict=True))
+        snapshot = new_snapshot(self._folder)
+        with _writing(snapshot) as collection:
+            self._fill(collection, ids, live)
+            sample = _sample(ids)
+            lost = self._lost(collection, sample)
+            if lost > _MISSES * len(sample):
+                raise RuntimeError(
+                    f"{lost} of {len(sample)} passages do not find themselves in a fresh index"
+                )
+        return self._seal(snapshot, stamp, live, len(live), 0)
+
+    def _fill(self, collection: Any, ids: Ids, audience: dict[int, int]) -> None:
+        for some in batches(np.sort(ids), _BATCH):
+            found, vectors = self._catalog.vectors_of(self._model, some)
+            collection.upsert(
+                ids=[str(passage) for passage in found],
+                embeddings=vectors,
+                metadatas=[{"audience": audience[int(passage)]} for passage in found],
+            )
+
+    def _lost(self, collection: Any, ids: Ids) -> int:
+        """How many of these passages do not find themselves (or one with the same embedding)."""
+        lost = 0
+        for some in batches(np.unique(ids), _BATCH):
+            found, vectors = self._catalog.vectors_of(self._model, some)
+            nearest = collection.query(query_embeddings=vectors, n_results=1, include=["distances"])
+            for passage, near, distances in zip(found, nearest["ids"], nearest["distances"], strict=True):
+                lost += near != [str(passage)] and (not distances or distances[0] > 1e-4)
+        return lost
+
+    def _seal(self, snapshot: Path, stamp: str, live: dict[int, int], built: int, churned: int) -> Seal:
+        to_disk(snapshot)
+        return Seal(
+            snapshot=snapshot.name,
+            model=self._model,
+            chroma=version("chromadb"),
+            stamp=stamp,
+            audiences=tuple(sorted(set(live.values()))),
+            size=len(live),
+            built=built,
+            churned=churned,
+            digests=digests_of(snapshot),
+        )
+
+    def _fits(self, seal: Seal) -> bool:
+        """Whether the snapshot is of this model and Chroma, and of an earlier state of this same catalog."""
+        same = seal.model == self._model and seal.chroma == version("chromadb")
+        return same and self._catalog.has_been(seal.stamp)
+
+    def _intact(self, seal: Seal) -> bool:
+        snapshot = self._folder / seal.snapshot
+        # A small index has no HNSW files yet, and Chroma makes a database where there is none.
+        return (snapshot / DATABASE).is_file() and digests_of(snapshot) == seal.digests
+
+
+def _client(snapshot: Path) -> Any:
+    import chromadb
+    from chromadb.config import Settings
+
+    return chromadb.PersistentClient(str(snapshot), settings=Settings(anonymized_telemetry=False))
+
+
+@contextmanager
+def _panics_raised() -> Iterator[None]:
+    """Raise a panic of Chroma's Rust code as the error it is; PyO3 makes it a BaseException."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise RuntimeError(f"Chroma panicked, {error}") from error
+        raise
+
+
+@contextmanager
+def _writing(snapshot: Path) -> Iterator[Any]:
+    """The collection of a snapshot that is not sealed yet."""
+    snapshot.mkdir(parents=True, exist_ok=True)
+    client = _client(snapshot)
+    try:
+        yield client.get_or_create_collection(
+            _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
+    finally:
+        client.close()
+
+
+def _open(folder: Path, seal: Seal) -> _Opened:
+    """Open a sealed snapshot. Raises when it does not hold what the seal says."""
+    client = _client(folder / seal.snapshot)
+    try:
+        collection = client.get_collection(_COLLECTION, embedding_function=None)
+        held = collection.count()
+        if held != seal.size:
+            raise ValueError(f"it holds {held} passages of {seal.size}")
+    except Exception:
+        client.close()
+        raise
+    return _Opened(seal, client, collection)
+
+
+def _query(
+    opened: _Opened, vector: NDArray[np.float32], limit: int, audiences: Sequence[int]
+) -> list[tuple[int, float]]:
+    # Chroma's filter costs more than its search (20,000 passages: 51 ms against 0.6 ms).
+    everything = set(opened.seal.audiences) <= set(audiences)
+    where = None if everything else {"audience": {"$in": [int(audience) for audience in audiences]}}
+    found = opened.collection.query(
+        query_embeddings=[vector], n_results=limit, where=where, include=["distances"]
+    )
+    pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+    return sorted(((int(i), 1.0 - float(d)) for i, d in pairs), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _audience_by_id(collection: Any) -> dict[int, int]:
+    everything = collection.get(include=["metadatas"])
+    return {
+        int(passage): int(metadata["audience"])
+        for passage, metadata in zip(everything["ids"], everything["metadatas"], strict=True)
+    }
+
+
+def _sample(ids: Ids) -> Ids:
+    """At most `_PROBES` of these, evenly spread."""
+    return ids[np.linspace(0, len(ids) - 1, min(len(ids), _PROBES)).astype(int)] if len(ids) else ids

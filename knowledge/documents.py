@@ -1,0 +1,127 @@
+"""The vocabulary of the knowledge wing: what a source lists, what a document is, what a passage is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+EVERYONE = "everyone"
+
+
+class KnowledgeError(Exception):
+    """Something about sources, documents or the index that a person must know; the message is one line."""
+
+
+class UnreadableError(KnowledgeError):
+    """One document cannot be read; the message says why in a person's words. The sync goes on."""
+
+
+class VanishedError(KnowledgeError):
+    """A listed document was gone when it was to be read; the next listing will not hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of a source's listing, cheap to make.
+
+    `uri` is unique within the source; `version` changes whenever the content may have changed (an mtime
+    with the size, an ETag, a revision).
+    """
+
+    uri: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawDocument:
+    """The bytes of one document as the source gave them.
+
+    `name` carries the file extension that tells the format. `url` is where a person can open the
+    document, if anywhere. `modified_at` is the source's own date for the content, if it has one.
+    """
+
+    uri: str
+    name: str
+    content: bytes
+    url: str | None = None
+    modified_at: datetime | None = None
+
+
+class Source(Protocol):
+    """A place where a team keeps documents, under a name of the admin's choosing."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def audience(self) -> frozenset[str]:
+        """Principals who may read this source's documents; `everyone` opens it to all."""
+        ...
+
+    def list(self) -> Iterator[Listed]:
+        """Yield every document of the source; raise `KnowledgeError` when the listing is not complete."""
+        ...
+
+    def read(self, uri: str) -> RawDocument:
+        """Read one listed document. Raises `UnreadableError` or `VanishedError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MarkdownDocument:
+    """A document converted to Markdown with its title."""
+
+    title: str
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document that fits the embedder.
+
+    `heading` is the path of headings above it, joined by " > " without the document's title (empty at the
+    top); `start` and `end` are character offsets of `text` in the document's Markdown.
+    """
+
+    heading: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom a search is made: one set of principals for each group of people who will read the result.
+
+    A document may be used only when its audience meets *every* set: the asker's own, and that of the place
+    where the answer is posted.
+    """
+
+    principal_sets: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A passage as a search returns it. Ranks count from 1; None means that the search did not find it.
+
+    `dense_score` is the cosine with the question, `lexical_score` the BM25 score (higher is better, 0 when
+    not found), `score` the fused score that orders the result.
+    """
+
+    passage_id: int
+    source: str
+    uri: str
+    url: str | None
+    title: str
+    heading: str
+    text: str
+    version: str
+    indexed_at: datetime
+    modified_at: datetime | None
+    dense_rank: int | None
+    lexical_rank: int | None
+    dense_score: float
+    lexical_score: float
+    score: float

@@ -1,0 +1,244 @@
+"""The documents of one sync run: which are due, what becomes of each, how groups are published."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge.catalog import Catalog
+from knowledge.documents import (
+    KnowledgeError,
+    MarkdownDocument,
+    Passage,
+    RawDocument,
+    Source,
+    VanishedError,
+)
+from knowledge.records import DocumentFailure, DocumentVersion, KnownDocument
+
+_GROUP_DOCUMENTS = 32
+_GROUP_PASSAGES = 512
+_GROUP_SECONDS = 5.0
+_EMBED_AT_ONCE = 256
+
+Convert = Callable[[RawDocument], MarkdownDocument]
+
+
+class Embeds(Protocol):
+    """What a sync needs of an embedder."""
+
+    @property
+    def identity(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors (n, dimensions), one a text."""
+        ...
+
+
+class Chunks(Protocol):
+    """What a sync needs of a chunker."""
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def split(self, document: MarkdownDocument) -> tuple[Passage, ...]: ...
+
+    def embedding_text(self, title: str, passage: Passage) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFailure:
+    """A document that could not be indexed, and why; the source's name where it is not about one document."""
+
+    uri: str
+    error: str
+
+
+@dataclass(slots=True)
+class _Group:
+    """Documents that are embedded and published together."""
+
+    versions: list[DocumentVersion] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    failures: list[DocumentFailure] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def is_full(self) -> bool:
+        return (
+            len(self.versions) + len(self.marks) + len(self.failures) >= _GROUP_DOCUMENTS
+            or len(self.texts) >= _GROUP_PASSAGES
+            or time.monotonic() - self.began >= _GROUP_SECONDS
+        )
+
+
+class DocumentsRun:
+    """Takes the documents of one run, one by one, and tells what became of them.
+
+    Memory is bounded by one group: 32 documents, or as many as make 512 passages.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        embedder: Embeds,
+        chunker: Chunks,
+        convert: Convert,
+        source: Source,
+        trusted: Mapping[str, KnownDocument],
+        cancelled: threading.Event,
+    ) -> None:
+        """`trusted` are the documents that need no work while their version stays."""
+        self._catalog = catalog
+        self._embedder = embedder
+        self._chunker = chunker
+        self._convert = convert
+        self._source = source
+        self._known = catalog.known(source.name)
+        self._trusted = trusted
+        self._cancelled = cancelled
+        self._fingerprint = f"{chunker.fingerprint} {embedder.identity}"
+        self._group = _Group()
+        self.added: list[str] = []
+        self.changed: list[str] = []
+        self.removed: list[str] = []
+        self.failed: list[SyncFailure] = []
+        self.unchanged = 0
+        self.still_failing = 0
+        self.passages_embedded = 0
+
+    def remove_gone(self, listing: Mapping[str, str], may_remove: Callable[[int, int], bool]) -> None:
+        """Remove what a complete listing does not hold, if so much may be removed."""
+        gone = sorted(self._known.keys() - listing.keys())
+        if not may_remove(len(gone), len(self._known)):
+            text = (
+                f"{len(gone)} of {len(self._known)} documents are gone from source '{self._source.name}': "
+                "they are kept in case the listing is wrong. Check the source, or confirm the deletions."
+            )
+            self.failed.append(SyncFailure(self._source.name, text))
+            gone = []
+        self._catalog.publish(self._source.name, self._source.audience, (), gone)
+        self.removed += gone
+        failing = {failure.uri for failure in self._catalog.failures(self._source.name)}
+        self._catalog.forget_failures(self._source.name, sorted(failing - listing.keys()))
+
+    def due(self, listing: Mapping[str, str], failing: Mapping[str, str]) -> list[str]:
+        """Uris that must be read; `failing` are versions that are known to fail, by uri."""
+        due = []
+        for uri, version in listing.items():
+            known = self._trusted.get(uri)
+            if failing.get(uri) == version:
+                self.still_failing += 1
+            elif known and known.version == version and known.fingerprint == self._fingerprint:
+                self.unchanged += 1
+            else:
+                due.append(uri)
+        return due
+
+    def take(self, uri: str, version: str) -> None:
+        """Read one document and put it into the group in hand, which is published when it is full."""
+        try:
+            raw = self._source.read(uri)
+        except VanishedError:
+            if uri in self._known:
+                self._group.removed.append(uri)
+        except Exception as error:
+            # No version: what could not be read is tried in every run (a permission, a server that was down).
+            self._fail(uri, "", error)
+        else:
+            self._take_read(raw, uri, version)
+        if self._group.is_full():
+            self.flush()
+
+    def _take_read(self, raw: RawDocument, uri: str, version: str) -> None:
+        content_hash = _content_hash(raw)
+        known = self._trusted.get(uri)
+        same = known and (known.content_hash, known.fingerprint) == (content_hash, self._fingerprint)
+        if same:
+            self._group.marks[uri] = version
+            return
+        try:
+            document = self._convert(raw)
+            passages = self._chunker.split(document)
+            texts = [self._chunker.embedding_text(document.title, passage) for passage in passages]
+            hashes = tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
+        except Exception as error:
+            self._fail(uri, version, error)
+            if not raw.content.strip() and uri in self._known:
+                self._group.removed.append(uri)  # emptied by its owner: the old text is no longer said
+            return
+        self._group.texts.update(zip(hashes, texts, strict=True))
+        self._group.versions.append(
+            DocumentVersion(
+                uri=uri,
+                title=document.title,
+                url=raw.url,
+                version=version,
+                content_hash=content_hash,
+                fingerprint=self._fingerprint,
+                modified_at=raw.modified_at,
+                passages=tuple(passages),
+                text_hashes=hashes,
+            )
+        )
+
+    def flush(self) -> None:
+        """Embed and publish the group in hand, or drop it when the run is cancelled meanwhile."""
+        group, self._group = self._group, _Group()
+        if not self._embed(group.texts):
+            return
+        name = self._source.name
+        self._catalog.publish(name, self._source.audience, group.versions, group.removed)
+        self._catalog.mark(name, group.marks)
+        self._catalog.add_failures(name, group.failures)
+        self.removed += group.removed
+        self.failed += [SyncFailure(failure.uri, failure.error) for failure in group.failures]
+        self.unchanged += len(group.marks)
+        for version in group.versions:
+            before = self._known.get(version.uri)
+            if before is None:
+                self.added.append(version.uri)
+            elif (before.content_hash, before.fingerprint) != (version.content_hash, version.fingerprint):
+                self.changed.append(version.uri)
+            else:
+                self.unchanged += 1
+
+    def _embed(self, texts: Mapping[str, str]) -> bool:
+        """Embed what is new among these texts (by hash); False when the run is cancelled meanwhile."""
+        model = self._embedder.identity
+        missing = self._catalog.without_embedding(model, texts.keys())
+        # In the order of the documents, kept batch by batch: a huge document need not start over either.
+        ordered = [text_hash for text_hash in texts if text_hash in missing]
+        for start in range(0, len(ordered), _EMBED_AT_ONCE):
+            hashes = ordered[start : start + _EMBED_AT_ONCE]
+            if self._cancelled.is_set():
+                return False
+            vectors = self._embedder.embed([texts[text_hash] for text_hash in hashes])
+            self._catalog.add_embeddings(model, hashes, vectors)
+            self.passages_embedded += len(hashes)
+        return not self._cancelled.is_set()
+
+    def _fail(self, uri: str, version: str, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        said = isinstance(error, KnowledgeError)
+        text = str(error) if said else f"{uri} cannot be indexed ({type(error).__name__}: {error})."
+        self._group.failures.append(DocumentFailure(uri, version, text, datetime.now(UTC)))
+
+
+def _content_hash(raw: RawDocument) -> str:
+    digest = hashlib.sha256()
+    for part in (raw.name, raw.url or ""):
+        digest.update(part.encode(errors="surrogatepass") + b"\0")
+    digest.update(raw.content)
+    return digest.hexdigest()

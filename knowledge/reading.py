@@ -1,0 +1,261 @@
+"""Reading the catalog: what searches, the vector index, syncs and admins ask of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, column, func, select, text
+from sqlalchemy.exc import OperationalError
+
+from knowledge.documents import KnowledgeError, Reader
+from knowledge.records import (
+    Counts,
+    DocumentFailure,
+    KnownDocument,
+    StoredDocument,
+    StoredPassage,
+    SyncRecord,
+)
+from knowledge.schema import (
+    audiences,
+    documents,
+    embeddings,
+    failures,
+    generations,
+    open_engine,
+    passages,
+    syncs,
+)
+
+Vectors = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+class CatalogReader:
+    """The reading half of `Catalog`. Every method is one transaction; safe in many threads and processes.
+
+    Methods raise `KnowledgeError` when the file is damaged or locked for long.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file at `path`."""
+        self.path = path
+        self._engine = open_engine(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def generation(self) -> int:
+        """The number of the last published change, 0 for an empty catalog."""
+        with self._read() as connection:
+            newest = connection.execute(select(func.max(generations.c.generation))).scalar_one()
+        return int(newest or 0)
+
+    def stamp(self) -> str:
+        """The generation with a random token.
+
+        Equal stamps mean equal contents, even after a backup was put back and other changes followed.
+        """
+        newest = select(generations).order_by(generations.c.generation.desc()).limit(1)
+        with self._read() as connection:
+            row = connection.execute(newest).first()
+        return "0" if row is None else f"{row.generation}:{row.token}"
+
+    def has_been(self, stamp: str) -> bool:
+        """Whether this catalog's contents come after those of `stamp` (or are the same)."""
+        generation, _, token = stamp.partition(":")
+        if not token:
+            return True
+        match = (generations.c.generation == int(generation)) & (generations.c.token == token)
+        with self._read() as connection:
+            return connection.execute(select(generations.c.token).where(match)).first() is not None
+
+    def counts(self) -> Counts:
+        """How many documents and passages are live."""
+        query = (
+            select(documents.c.source, func.count(documents.c.id.distinct()), func.count(passages.c.id))
+            .select_from(documents.outerjoin(passages))
+            .group_by(documents.c.source)
+            .order_by(documents.c.source)
+        )
+        with self._read() as connection:
+            by_source = {source: (d, p) for source, d, p in connection.execute(query)}
+        return Counts(sum(d for d, _ in by_source.values()), sum(p for _, p in by_source.values()), by_source)
+
+    def passage_count(self) -> int:
+        """How many passages are live."""
+        with self._read() as connection:
+            return connection.execute(select(func.count()).select_from(passages)).scalar_one()
+
+    def readable_audiences(self, reader: Reader) -> tuple[int, ...]:
+        """Ids of the audiences that meet every principal set of the reader; none when it has no set."""
+        if not reader.principal_sets:
+            return ()
+        with self._read() as connection:
+            rows = connection.execute(select(audiences).order_by(audiences.c.id)).all()
+        return tuple(
+            row.id for row in rows if all(held.intersection(row.principals) for held in reader.principal_sets)
+        )
+
+    def lexical(
+        self, match: str, limit: int, audiences: Sequence[int], weights: tuple[float, float, float]
+    ) -> list[tuple[int, float]]:
+        """Passages of these audiences that match an FTS5 expression, best first, with their BM25 score.
+
+        `weights` are those of title, heading and text (https://sqlite.org/fts5.html#the_bm25_function); the
+        score is positive, higher is better, equal scores are ordered by passage id. Raises `KnowledgeError`
+        when `match` is not an FTS5 expression.
+        """
+        query = text(
+            "SELECT passages_fts.rowid, -bm25(passages_fts, :title, :heading, :text) AS score "
+            "FROM passages_fts "
+            "JOIN passages ON passages.id = passages_fts.rowid "
+            "JOIN documents ON documents.id = passages.document_id "
+            "WHERE passages_fts MATCH :match "
+            "AND documents.audience_id IN (SELECT value FROM json_each(:audiences)) "
+            "ORDER BY score DESC, passages_fts.rowid LIMIT :limit"
+        )
+        values = {
+            **dict(zip(("title", "heading", "text"), weights, strict=True)),
+            "match": match,
+            "audiences": json.dumps([int(a) for a in audiences]),
+            "limit": limit,
+        }
+        with self._read() as connection:
+            try:
+                return [(int(i), float(score)) for i, score in connection.execute(query, values)]
+            except OperationalError as error:
+                raise KnowledgeError(f"Not an FTS5 expression: {match!r} ({error.orig})") from error
+
+    def passages(self, ids: Sequence[int]) -> dict[int, StoredPassage]:
+        """The live ones among these passages, by id."""
+        p, d = passages.c, documents.c
+        query = (
+            select(
+                *(p.id, d.source, d.uri, d.url, d.title, p.heading, p.text, p.ordinal, p.start, p.end),
+                *(d.version, d.indexed_at, d.modified_at),
+            )
+            .join_from(passages, documents)
+            .where(p.id.in_(listed("values")))
+        )
+        with self._read() as connection:
+            rows = connection.execute(query, {"values": json.dumps([int(i) for i in ids])})
+            return {row.id: StoredPassage(*tuple(row)) for row in rows}
+
+    def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
+        """In how many passages each stem occurs; stems that occur nowhere are left out."""
+        query = text(
+            "SELECT term, doc FROM json_each(:stems) AS asked CROSS JOIN passages_terms ON term = asked.value"
+        )
+        with self._read() as connection:
+            rows = connection.execute(query, {"stems": json.dumps(sorted(set(stems)))})
+            return {row.term: int(row.doc) for row in rows}
+
+    def live(self, model: str) -> tuple[Ids, Ids]:
+        """Passage ids that have an embedding of `model`, ascending, and their audience ids."""
+        query = (
+            select(passages.c.id, documents.c.audience_id)
+            .join_from(passages, documents)
+            .join(embeddings, _embedding_of(model))
+            .order_by(passages.c.id)
+        )
+        with self._read() as connection:
+            rows = np.array([tuple(row) for row in connection.execute(query)], dtype=np.int64).reshape(-1, 2)
+        return rows[:, 0], rows[:, 1]
+
+    def vectors_of(self, model: str, ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
+        """The live ones among these passages, ascending, and their embeddings (n, dimensions)."""
+        query = (
+            select(passages.c.id, embeddings.c.vector)
+            .join(embeddings, _embedding_of(model))
+            .where(passages.c.id.in_(listed("values")))
+            .order_by(passages.c.id)
+        )
+        with self._read() as connection:
+            rows = connection.execute(query, {"values": json.dumps([int(i) for i in ids])}).all()
+        matrix = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32)
+        return np.array([row.id for row in rows], dtype=np.int64), matrix.reshape(
+            len(rows), -1 if rows else 0
+        )
+
+    def documents(self, source: str) -> tuple[StoredDocument, ...]:
+        """The live documents of a source, by uri."""
+        d = documents.c
+        query = (
+            select(
+                *(d.source, d.uri, d.title, d.url, d.version, d.modified_at, d.indexed_at),
+                func.count(passages.c.id),
+            )
+            .select_from(documents.outerjoin(passages))
+            .where(d.source == source)
+            .group_by(d.id)
+            .order_by(d.uri)
+        )
+        with self._read() as connection:
+            return tuple(StoredDocument(*row) for row in connection.execute(query))
+
+    def sources_seen(self) -> tuple[str, ...]:
+        """Names of all sources that were ever synced and not forgotten."""
+        query = select(documents.c.source).union(select(syncs.c.source)).order_by("source")
+        with self._read() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def last_syncs(self) -> dict[str, SyncRecord]:
+        """The newest run of each source."""
+        newest = select(func.max(syncs.c.id)).group_by(syncs.c.source)
+        s = syncs.c
+        query = select(s.source, s.started_at, s.finished_at, s.outcome, s.counts).where(s.id.in_(newest))
+        with self._read() as connection:
+            return {row.source: SyncRecord(*row) for row in connection.execute(query.order_by(s.source))}
+
+    def failures(self, source: str) -> tuple[DocumentFailure, ...]:
+        """Documents of a source whose newest version could not be indexed, by uri."""
+        f = failures.c
+        query = select(f.uri, f.version, f.error, f.failed_at).where(f.source == source).order_by(f.uri)
+        with self._read() as connection:
+            return tuple(DocumentFailure(*row) for row in connection.execute(query))
+
+    def known(self, source: str) -> dict[str, KnownDocument]:
+        """Every live document of a source by uri."""
+        d = documents.c
+        query = select(d.uri, d.version, d.content_hash, d.fingerprint).where(d.source == source)
+        with self._read() as connection:
+            return {uri: KnownDocument(*rest) for uri, *rest in connection.execute(query)}
+
+    def without_embedding(self, model: str, text_hashes: Collection[str]) -> set[str]:
+        """Those of these text hashes that `model` has not embedded yet."""
+        e = embeddings.c
+        query = select(e.text_hash).where(e.model == model, e.text_hash.in_(listed("values")))
+        with self._read() as connection:
+            stored = connection.execute(query, {"values": json.dumps(list(text_hashes))}).scalars()
+            return set(text_hashes).difference(stored)
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            yield connection
+
+
+def listed(name: str) -> Select[tuple[str]]:
+    """The values of a JSON array parameter: a list of any length, where SQLite limits parameters."""
+    return select(column("value")).select_from(func.json_each(bindparam(name)))
+
+
+def _embedding_of(model: str) -> ColumnElement[bool]:
+    return (embeddings.c.text_hash == passages.c.text_hash) & (embeddings.c.model == model)

@@ -1,0 +1,1 @@
+"""The kinds of source that documents come from, one a file."""

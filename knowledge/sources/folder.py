@@ -1,0 +1,180 @@
+"""A folder of files as a source."""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from knowledge.conversion import READABLE_SUFFIXES
+from knowledge.documents import KnowledgeError, Listed, RawDocument, UnreadableError, VanishedError
+
+EXCLUDED_BY_DEFAULT = (".*", "~$*", "*.tmp", "node_modules", "__pycache__")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSource:
+    """The readable files of a folder and its subfolders.
+
+    A document's uri is its path relative to the folder, with `/` between the parts; its version is made of
+    the modification time and the size, so that a listing opens no file.
+
+    `include` and `exclude` are patterns in the manner of .gitignore: `*`, `?` and `[...]` stay within one
+    name, `**` stands for any number of folders, a pattern without `/` is met by a name at any depth, one with
+    `/` counts from the folder itself. A file is listed when it meets a pattern of `include`, and neither
+    it nor a folder above it meets one of `exclude`.
+
+    A symbolic link to a file is listed when the file lies within the folder; a link to a folder is not
+    followed. Files larger than `max_bytes` are listed and refused when read, so that somebody is told.
+
+    A document's url is `base_url` with the quoted uri behind it, or without `base_url` a `file://` URI.
+    """
+
+    name: str
+    path: Path
+    audience: frozenset[str]
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = EXCLUDED_BY_DEFAULT
+    max_bytes: int = 50_000_000
+    base_url: str | None = None
+
+    def list(self) -> Iterator[Listed]:
+        """Yield the documents in the order of their names, folder by folder.
+
+        Raises `KnowledgeError` when the folder or a subfolder cannot be listed: what is not seen must not
+        be taken for deleted.
+        """
+        if not self.path.is_dir():
+            raise KnowledgeError(
+                f"The folder {self.path} of source '{self.name}' does not exist or is not a folder."
+            )
+        return self._walk(str(self.path), (), self.path.resolve())
+
+    def read(self, uri: str) -> RawDocument:
+        """Read one file. A file that is written to meanwhile is read once more.
+
+        Raises `VanishedError` when the file is gone; `UnreadableError` when it lies outside the folder, is
+        not among the files that are listed, is larger than `max_bytes`, may not be opened, or does not stop
+        changing.
+        """
+        path = self._locate(uri)
+        try:
+            content, modified = self._read_unchanged(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise VanishedError(f"{uri} is gone.") from None
+        except PermissionError:
+            raise UnreadableError(
+                f"{uri} may not be opened; give Lorebot's user the right to read it."
+            ) from None
+        except OSError as error:
+            raise UnreadableError(f"{uri} cannot be read: {error.strerror or error}.") from error
+        url = f"{self.base_url.rstrip('/')}/{quote(uri)}" if self.base_url else path.as_uri()
+        return RawDocument(uri, path.name, content, url, datetime.fromtimestamp(modified, UTC))
+
+    def _walk(self, folder: str, above: tuple[str, ...], root: Path) -> Iterator[Listed]:
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise KnowledgeError(
+                f"The folder {folder} of source '{self.name}' cannot be listed: {reason}."
+            ) from error
+        for entry in entries:
+            parts = (*above, entry.name)
+            if _meets_any(parts, self.exclude):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._walk(entry.path, parts, root)
+            elif self._is_wanted(parts):
+                yield from self._entry(entry, "/".join(parts), root)
+
+    def _entry(self, entry: os.DirEntry[str], uri: str, root: Path) -> Iterator[Listed]:
+        # realpath, since resolve raises on links in a circle
+        if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+            return
+        try:
+            found = entry.stat()
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or error.errno == errno.ELOOP:
+                return
+            raise KnowledgeError(
+                f"{entry.path} of source '{self.name}' cannot be looked at: {error.strerror}."
+            ) from error
+        if not stat.S_ISREG(found.st_mode):
+            return
+        if not uri.isascii() and any("\ud800" <= character <= "\udfff" for character in uri):
+            logger.warning("source '%s': a file is left out, its name is not UTF-8: %r", self.name, uri)
+            return
+        yield Listed(uri, f"{found.st_mtime_ns}-{found.st_size}")
+
+    def _is_wanted(self, parts: tuple[str, ...]) -> bool:
+        suffix = PurePosixPath(parts[-1]).suffix.lower()
+        return suffix in READABLE_SUFFIXES and _meets_any(parts, self.include)
+
+    def _locate(self, uri: str) -> Path:
+        """Give the path of a uri that `list` could have yielded."""
+        parts = tuple(uri.split("/"))
+        path = self.path.absolute().joinpath(*parts) if "\0" not in uri else self.path
+        real, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.path))
+        if {"", ".", ".."} & set(parts) or real == root or not real.is_relative_to(root):
+            raise UnreadableError(f"{uri!r} lies outside the folder of source '{self.name}'.")
+        hidden = any(_meets_any(parts[: depth + 1], self.exclude) for depth in range(len(parts)))
+        if hidden or not self._is_wanted(parts):
+            raise UnreadableError(
+                f"{uri!r} is not a document of source '{self.name}' (see include and exclude)."
+            )
+        return path
+
+    def _read_unchanged(self, path: Path) -> tuple[bytes, float]:
+        """Give `(content, modification time)` of a file whose size and time are the same before and after."""
+        for _attempt in range(2):
+            before = path.stat()
+            if not stat.S_ISREG(before.st_mode):
+                raise UnreadableError(f"{path.name} is not a file.")
+            if before.st_size > self.max_bytes:
+                size, limit = _size(before.st_size), _size(self.max_bytes)
+                raise UnreadableError(f"{path.name} is {size}; the limit is {limit} (max_bytes).")
+            with path.open("rb") as file:
+                content = file.read(self.max_bytes + 1)
+            after = path.stat()
+            unchanged = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+            if unchanged and len(content) == after.st_size:
+                return content, after.st_mtime
+        raise UnreadableError(f"{path.name} is being written to; it is read again in the next sync.")
+
+
+def _meets_any(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    return any(_meets(parts, pattern) for pattern in patterns)
+
+
+def _meets(parts: tuple[str, ...], pattern: str) -> bool:
+    if "/" not in pattern:
+        return fnmatch.fnmatchcase(parts[-1], pattern)
+    return _meets_parts(parts, tuple(pattern.strip("/").split("/")))
+
+
+def _meets_parts(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    if not pattern or not parts:
+        return not pattern and not parts
+    if pattern[0] == "**":
+        if len(pattern) == 1:
+            return True
+        return any(_meets_parts(parts[skipped:], pattern[1:]) for skipped in range(len(parts)))
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _meets_parts(parts[1:], pattern[1:])
+
+
+def _size(count: int) -> str:
+    for unit, factor in (("MB", 1_000_000), ("KB", 1_000)):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count} bytes"
