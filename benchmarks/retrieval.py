@@ -37,6 +37,7 @@ EVERYONE = frozenset({"everyone"})
 READER = Reader((EVERYONE,))
 MEASURES: tuple[Measure, ...] = (RR @ 10, nDCG @ 10, R @ 5)
 Span = tuple[str, int, int]
+Documents = dict[str, tuple[MarkdownDocument, tuple[Passage, ...]]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Corpus:
     """Documents by uri, split, with the questions asked of them."""
 
     name: str
-    documents: dict[str, tuple[MarkdownDocument, tuple[Passage, ...]]]
+    documents: Documents
     questions: tuple[Asked, ...]
 
 
@@ -96,7 +97,7 @@ def conversations(path: Path) -> Corpus:
         if own and row["answerability"][0] in ("ANSWERABLE", "PARTIAL"):
             relevant = tuple(f"{uri}#" for uri in own)
             questions.append(Asked(row["id"], row["turns"][-1]["text"], relevant))
-    documents = {
+    documents: Documents = {
         uri: (MarkdownDocument("", text), (Passage("", text, 0, len(text)),)) for text, uri in uris.items()
     }
     return Corpus(path.stem, documents, tuple(questions))

@@ -16,14 +16,13 @@ from knowledge.documents import EVERYONE, Reader, Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from knowledge.search import Search
-
     from adapters.local import LocalGenerator
     from adapters.registry import AdapterRegistry
     from bot.assistant import Assistant
     from knowledge.catalog import Catalog
     from knowledge.chunking import Chunker
     from knowledge.embedding import Embedding
+    from knowledge.search import Search
     from knowledge.sync import Synchronizer
     from knowledge.vectors import VectorIndex
 
@@ -140,9 +139,7 @@ class Assembly:
             else ModelLocation(model.path, None, model.name)
         )
         generation = self.settings.generation
-        return LocalGenerator(
-            location, self.registry, self.layout.models, self._threads, generation.dtype
-        )
+        return LocalGenerator(location, self.registry, self.layout.models, self._threads, generation.dtype)
 
     def assistant(self, adapter: str) -> Assistant:
         """The engine, speaking through `adapter` ("base" for none)."""
@@ -161,7 +158,7 @@ class Assembly:
         return Assistant(
             self.catalog,
             self.search,
-            Router(self.embedder.embed),
+            Router(self.embedder.embed, self.catalog.document_frequencies),
             EvidenceSelector(self.embedder.embed),
             self.generator,
             adapter,

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Literal
 
-from bot.contradiction import contradiction
 from bot.evidence import Evidence
 from bot.expectation import AnswerKind, expected, offers
 from bot.grounding import Support, support
@@ -160,62 +158,30 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
 
 
 def verify(sentence: str, markers: tuple[int, ...], evidence: Sequence[Evidence]) -> Verdict:
-    """Return whether the evidence supports the sentence; `markers` count the evidence from 1.
+    """Return whether a piece of evidence supports the sentence; `markers` count the evidence from 1.
 
-    A sentence that its cited evidence does not support, or that cites none, gets the marker of the one
-    piece, or of the two, that do ("recited"); without any it is "dropped".
+    One piece must carry the whole sentence: of two pieces a small model makes comparisons that neither
+    holds. A sentence that its cited pieces do not support gets the marker of the piece that does
+    ("recited"); without any it is "dropped".
     """
-    cited = tuple(marker for marker in markers if 1 <= marker <= len(evidence))
-    failed = Support(0.0, "no evidence")
-    if cited:
-        held = _supported_by(sentence, [evidence[marker - 1] for marker in cited])
-        if held.sufficient:
-            return _kept(sentence, cited, markers, evidence)
-        failed = held
-    options = [(number,) for number in range(1, len(evidence) + 1) if (number,) != cited]
-    best = _best(sentence, options, evidence)
-    if best is None:
-        pairs = list(combinations(range(1, len(evidence) + 1), 2))
-        best = _best(sentence, pairs, evidence)
-    if best is not None:
-        return Verdict(best[1].share, True, best[0], "recited")
-    if not cited and evidence:
-        failed = max((_supported_by(sentence, [entry]) for entry in evidence), key=lambda s: s.share)
-    return Verdict(
-        failed.share, False, (), "dropped", failed.objection or "too little of it is in the source"
-    )
+    held = [_supported_by(sentence, entry) for entry in evidence]
+    cited = [marker for marker in markers if 1 <= marker <= len(evidence)]
+    sufficient = [number for number, found in enumerate(held, start=1) if found.sufficient]
+    if not sufficient:
+        tried = [held[marker - 1] for marker in cited] or held or [Support(0.0, "no evidence")]
+        closest = max(tried, key=lambda found: found.share)
+        return Verdict(
+            closest.share, False, (), "dropped", closest.objection or "too little of it is in the source"
+        )
+    right = [marker for marker in cited if marker in sufficient] or sufficient
+    chosen = max(right, key=lambda number: held[number - 1].share)
+    action: VerdictAction = "kept" if markers == (chosen,) else "recited"
+    return Verdict(held[chosen - 1].share, True, (chosen,), action)
 
 
-def _kept(
-    sentence: str, cited: tuple[int, ...], markers: tuple[int, ...], evidence: Sequence[Evidence]
-) -> Verdict:
-    """Of several cited pieces only those stay that are needed."""
-    needed = cited
-    for marker in cited[::-1] if len(cited) > 1 else ():
-        fewer = tuple(other for other in needed if other != marker)
-        if fewer and _supported_by(sentence, [evidence[other - 1] for other in fewer]).sufficient:
-            needed = fewer
-    share = _supported_by(sentence, [evidence[marker - 1] for marker in needed]).share
-    return Verdict(share, True, needed, "kept" if needed == markers else "recited")
-
-
-def _best(
-    sentence: str, options: Sequence[tuple[int, ...]], evidence: Sequence[Evidence]
-) -> tuple[tuple[int, ...], Support] | None:
-    found = [(option, _supported_by(sentence, [evidence[n - 1] for n in option])) for option in options]
-    held = [entry for entry in found if entry[1].sufficient]
-    return max(held, key=lambda entry: entry[1].share) if held else None
-
-
-def _supported_by(sentence: str, entries: Sequence[Evidence]) -> Support:
-    """Support by the pieces together; where there are several, none of them alone may contradict."""
-    sources = [f"{entry.lead} {entry.text}".strip() for entry in entries]
-    around = "\n".join(f"{entry.passage.title}\n{entry.context}" for entry in entries)
-    found = support(sentence, "\n".join(sources), around)
-    if len(entries) > 1 and not found.objection:
-        objections = (contradiction(sentence, source) for source in sources)
-        return Support(found.share, next(filter(None, objections), ""))
-    return found
+def _supported_by(sentence: str, entry: Evidence) -> Support:
+    source = f"{entry.lead} {entry.text}".strip()
+    return support(sentence, source, f"{entry.passage.title}\n{entry.context}")
 
 
 def answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,6 +210,8 @@ def doctor(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage or settings."""
+    # Waiting threads of the model that spin take the processor from those that work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     sys.exit(_run())
 
 

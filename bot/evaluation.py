@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bot.history import Exchange
-from connectors.conversation import Answer, Turn
+from connectors.conversation import Answer, Citation, Turn
 from knowledge.documents import FoundPassage
 
 DEPTH = 10
@@ -84,10 +84,14 @@ def read_questions(path: Path, limit: int | None = None) -> list[QuestionRow]:
     return rows
 
 
-def meets(entry: str, uri: str, heading: str) -> bool:
-    """Whether a passage under `heading` (a path joined by " > ") of `uri` is what a relevant entry names."""
+def meets(entry: str, passage: FoundPassage | Citation) -> bool:
+    """Whether a passage is what a relevant entry names: `file`, or `file#heading`.
+
+    The heading may be any of those above the passage; the document's title is the heading of its beginning.
+    """
     file, mark, wanted = entry.partition("#")
-    return uri == file and (not mark or wanted in {heading, *heading.split(" > ")})
+    heading = passage.heading or passage.title
+    return passage.uri == file and (not mark or wanted in {heading, *heading.split(" > ")})
 
 
 def measure(outcomes: Sequence[Outcome]) -> dict[str, float | int | None]:
@@ -157,7 +161,7 @@ def _entries_found(outcome: Outcome) -> list[str]:
     left = list(outcome.row.relevant)
     names = []
     for rank, passage in enumerate(outcome.passages[:DEPTH], start=1):
-        met = next((entry for entry in left if meets(entry, passage.uri, passage.heading)), None)
+        met = next((entry for entry in left if meets(entry, passage)), None)
         if met is not None:
             left.remove(met)
         names.append(met or f"passage {rank}")
@@ -193,17 +197,11 @@ def _matches(row: QuestionRow, answer: Answer) -> float:
 def _citation_precision(row: QuestionRow, answer: Answer) -> float:
     if not answer.citations:
         return 0.0
-    return fmean(
-        float(any(meets(entry, cited.uri, cited.heading) for entry in row.relevant))
-        for cited in answer.citations
-    )
+    return fmean(float(any(meets(entry, cited) for entry in row.relevant)) for cited in answer.citations)
 
 
 def _citation_recall(row: QuestionRow, answer: Answer) -> float:
-    return fmean(
-        float(any(meets(entry, cited.uri, cited.heading) for cited in answer.citations))
-        for entry in row.relevant
-    )
+    return fmean(float(any(meets(entry, cited) for cited in answer.citations)) for entry in row.relevant)
 
 
 def _unsupported(answers: Sequence[Answer]) -> int:

@@ -36,9 +36,7 @@ _AMOUNT = re.compile(
     r"(?P<percent>[\s-]?(?:%|per ?cent\b))?(?P<after>(?:[\s-]+[A-Za-z€£$°]+){0,2})",
     re.IGNORECASE,
 )
-_SCALES = {
-    "thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9, "trillion": 1e12,
-}  # fmt: skip
+_SCALES = {"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9, "bn": 9, "trillion": 12}
 _SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy"}
 _UNIT_NAMES = """
     usd: dollar dollars usd bucks
@@ -203,16 +201,16 @@ def _amounts(text: str) -> Iterator[Fact]:
         glued = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]+)", match[0])
         unit = _UNITS.get(glued[2].lower()) if glued else None
         if glued and unit:
-            yield Fact("amount", _plain(float(glued[1])), unit)
+            yield Fact("amount", _plain(glued[1]), unit)
         else:
             yield Fact("code", match[0].lower())
         taken.append(match.span())
     for match in _AMOUNT.finditer(text):
         if any(start <= match.start("number") < end for start, end in taken):
             continue
-        value = float(re.sub(r"[,\u202f\u00a0]", "", match["number"]))
+        number = re.sub(r"[,\u202f\u00a0]", "", match["number"])
         scale = (match["scale"] or "").strip().lower()
-        yield Fact("amount", _plain(value * _SCALES.get(scale, 1)), _unit(match))
+        yield Fact("amount", _plain(number, _SCALES.get(scale, 0)), _unit(match))
 
 
 def _unit(match: re.Match[str]) -> str:
@@ -224,8 +222,12 @@ def _unit(match: re.Match[str]) -> str:
     return next((unit for unit in following if unit), "")
 
 
-def _plain(value: float) -> str:
-    return str(int(value)) if value == int(value) else f"{value:.6f}".rstrip("0")
+def _plain(number: str, zeros: int = 0) -> str:
+    """Decimal digits times a power of ten, in the shortest form, exact at any length."""
+    whole, _, fraction = number.partition(".")
+    fraction = fraction.ljust(zeros, "0")
+    whole, fraction = (whole + fraction[:zeros]).lstrip("0") or "0", fraction[zeros:].rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 def _names(text: str) -> Iterator[Fact]:

@@ -9,12 +9,12 @@ from connectors.conversation import Turn
 
 GROUNDED = (
     "You answer questions from numbered evidence. Answer in one or two short sentences, using the evidence "
-    "alone. After each sentence put the number of the evidence it rests on, like [1]. The best evidence comes "
-    "first. If the evidence does not hold the answer, say that it does not."
+    "alone. After each sentence put the number of the evidence it rests on, like [1]. The best evidence "
+    "comes first. If the evidence does not hold the answer, say that it does not."
 )
 SMALLTALK = (
-    "You are Lorebot, a friendly assistant who answers questions about a team's documents. Reply to small talk "
-    "in one short, kind sentence. Do not state facts."
+    "You are Lorebot, a friendly assistant who answers questions about a team's documents. Reply to small "
+    "talk in one short, kind sentence. Do not state facts."
 )
 MAX_SMALLTALK_TURNS = 2
 

@@ -63,7 +63,8 @@ def _margin(question: str, best: Evidence, entry: Evidence) -> float:
     kind = expected(question)
     if best.coverage >= _SURE_COVERAGE and kind is not AnswerKind.OTHER and offers(kind, best.text, question):
         return _MARGIN_WHEN_SURE
-    same = entry.passage.passage_id == best.passage.passage_id
+    # Rows and items stand beside each other without explaining each other, as sentences do.
+    same = entry.passage.passage_id == best.passage.passage_id and best.kind == "sentence"
     return _MARGIN_SAME_PASSAGE if same else _MARGIN_OTHER_PASSAGE
 
 
@@ -79,7 +80,10 @@ def _in_reading_order(
     question: str, evidence: Sequence[Evidence], chosen: Sequence[int], max_words: int
 ) -> list[QuotedSentence]:
     first = {entry.passage.passage_id: rank for rank, entry in reversed(list(enumerate(evidence)))}
-    order = sorted(chosen, key=lambda i: (first[evidence[i].passage.passage_id], evidence[i].start))
+    reads_on = evidence[0].kind == "sentence"
+    order = sorted(
+        chosen, key=lambda i: (first[evidence[i].passage.passage_id], evidence[i].start if reads_on else i)
+    )
     pieces: list[QuotedSentence] = []
     said = ""
     for index in order:

@@ -172,7 +172,7 @@ def _refuse_bombs(name: str, archive: ZipFile) -> None:
 
 
 def _core_title(archive: ZipFile) -> str | None:
-    from lxml import etree  # type: ignore[import-untyped]
+    from lxml import etree
 
     try:
         properties = archive.read("docProps/core.xml")

@@ -17,8 +17,8 @@ from itertools import pairwise
 
 from knowledge.terms import STOP_WORDS, stem, tokens
 
-# Tuned on two public sets (benchmarks/retrieval.py); the plateau around them is wide.
-_COSINE = 0.7
+# Tuned on public sets by benchmarks/retrieval.py; a weak embedder wants less cosine.
+_COSINE = 1.6
 _WINDOW = 0.5
 _EXACT = 0.5
 _PAIRS = 0.7
@@ -51,19 +51,14 @@ def question_terms(words: Sequence[str], frequencies: Mapping[str, int], passage
     return QuestionTerms(weights, dict(zip(words, stems, strict=True)), frozenset(pairwise(stems)))
 
 
-def fused_scores(
-    terms: QuestionTerms, texts: Sequence[str], cosines: Sequence[float], bm25: Sequence[float]
-) -> list[float]:
-    """Score passages, one a text: higher is better. `bm25` is positive, or 0 where no word matches."""
-    worth = terms.worth or 1.0
-    return [
-        score / worth
-        + _COSINE * cosine
-        + _WINDOW * match.window
-        + _EXACT * match.exact
-        + _PAIRS * match.pairs
-        for score, cosine, match in zip(bm25, cosines, _matches(terms, texts), strict=True)
-    ]
+def search_score(terms: QuestionTerms, cosine: float, bm25: float) -> float:
+    """Fuse what the two searches say of a passage; `bm25` is positive, or 0 where no word matches."""
+    return bm25 / (terms.worth or 1.0) + _COSINE * cosine
+
+
+def wording_scores(terms: QuestionTerms, texts: Sequence[str]) -> list[float]:
+    """Return for each passage what its words add to its search score: 0 or more."""
+    return [_WINDOW * m.window + _EXACT * m.exact + _PAIRS * m.pairs for m in _matches(terms, texts)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +80,7 @@ def _matches(terms: QuestionTerms, texts: Sequence[str]) -> Iterator[_Match]:
     for text in divided:
         words = [word for sentence in text for word in sentence if word in stems]
         same = {terms.words[word] for word in terms.words.keys() & set(words)}
-        asked = [{stems.get(word) for word in sentence} & terms.weights.keys() for sentence in text]
+        asked = [terms.weights.keys() & {stems.get(word, "") for word in sentence} for sentence in text]
         windows = [one | other for one, other in pairwise(asked)] or asked
         neighbours = terms.pairs.intersection(pairwise(stems[word] for word in words))
         yield _Match(

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.documents import FoundPassage, Reader
 from knowledge.embedding import Embedding
-from knowledge.fusion import QuestionTerms, fused_scores, question_terms
+from knowledge.fusion import QuestionTerms, question_terms, search_score, wording_scores
 from knowledge.reading import CatalogReader
 from knowledge.records import StoredPassage
-from knowledge.terms import content_words, stem, tokens
+from knowledge.supersession import asks_for_the_past, is_superseded
+from knowledge.terms import content_words, stem
 from knowledge.vectors import VectorIndex
 
-# How many of each search's best are fused, and how deep BM25 scores are known for the dense ones.
+# How many of each search's best are fused, how deep BM25 scores are known for the dense ones, and how many
+# passages are read word by word.
 _CANDIDATES = 50
-_LEXICAL_DEPTH = 400
+_LEXICAL_DEPTH = 200
+_READ = 24
 # Title, heading, text.
 _COLUMN_WEIGHTS = (1.0, 1.0, 1.0)
 # FTS5 refuses expressions of more than 256 parts, and a pasted page is not a better question.
 _MOST_WORDS = 64
+# What a passage loses that says of itself that it no longer holds: half of what the question's words bring.
+_SUPERSEDED = 0.7
 
 
 class Search:
@@ -43,14 +50,15 @@ class Search:
         lexical = self._lexical(words, audiences)
         passages = self._catalog.passages([*dense, *list(lexical)[:_CANDIDATES]])
         cosines = dense | self._cosines(vector, passages.keys() - dense.keys())
-        ids = list(passages)
-        scores = fused_scores(
-            terms,
-            [passages[i].text for i in ids],
-            [cosines.get(i, 0.0) for i in ids],
-            [lexical.get(i, 0.0) for i in ids],
-        )
-        order = sorted(zip(scores, ids, strict=True), key=lambda scored: (-scored[0], scored[1]))
+        scores = {i: search_score(terms, cosines.get(i, 0.0), lexical.get(i, 0.0)) for i in passages}
+        best = nlargest(max(_READ, 2 * limit), scores, key=scores.__getitem__)
+        for i, wording in zip(best, wording_scores(terms, [passages[i].text for i in best]), strict=True):
+            scores[i] += wording
+        for i, passage in passages.items():
+            if is_superseded(passage.title, passage.heading) and not asks_for_the_past(
+                question, passage.title
+            ):
+                scores[i] -= _SUPERSEDED
         dense_ranks, lexical_ranks = _ranks(dense), _ranks(lexical)
         found = (
             _found(
@@ -61,9 +69,9 @@ class Search:
                 lexical_score=lexical.get(i, 0.0),
                 score=score,
             )
-            for score, i in order
+            for i, score in sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
         )
-        return tuple(_distinct(found))[:limit]
+        return tuple(islice(_distinct(found), limit))
 
     def term_weights(self, question: str) -> dict[str, float]:
         """Return the inverse document frequency in this index of each content stem of the question.
@@ -109,7 +117,7 @@ def _ranks(scores: Mapping[int, float]) -> dict[int, int]:
 def _distinct(found: Iterable[FoundPassage]) -> Iterable[FoundPassage]:
     seen: set[str] = set()
     for passage in found:
-        words = " ".join(tokens(passage.text))
+        words = " ".join(passage.text.casefold().split())
         if words not in seen:
             seen.add(words)
             yield passage

@@ -29,7 +29,7 @@ def webpage_to_markdown(page: str, url: str | None) -> tuple[str | None, str]:
 
     An http(s) `url` completes relative links.
     """
-    from lxml import etree, html  # type: ignore[import-untyped]
+    from lxml import etree, html
 
     try:
         tree = html.document_fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", page))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from adapters.base_model import LoadedBase, ModelLocation, PreparedBase, prepare
 from adapters.chat import ChatTokenizer
 from adapters.decoding import AnswerText, greedy_tokens
 from adapters.generation import GenerationError, Message
-from adapters.precision import quicker_precision, this_machine
+from adapters.precision import quicker_precision
 
 QUESTION = (
     Message("system", "You answer from the notes."),
@@ -137,21 +136,17 @@ def test_the_converted_model_is_the_gguf_model(location: ModelLocation, base: Lo
         assert torch.equal(direct(prompt).logits, base.model(prompt).logits)
 
 
-@pytest.mark.slow
-def test_the_precision_that_was_measured_is_remembered(prepared: PreparedBase) -> None:
-    memory = prepared.cache / "precision.json"
-    for dtype in ("bfloat16", "float32"):
-        memory.write_text(json.dumps({"dtype": dtype, "machine": this_machine()}))
-        assert quicker_precision(prepared) == dtype
-    memory.unlink()
+@pytest.mark.parametrize(
+    ("flags", "precision"), [("avx512f avx512_vnni", "float32"), ("avx512f amx_bf16", "bfloat16")]
+)
+def test_bfloat16_is_for_processors_that_compute_in_it(tmp_path: Path, flags: str, precision: str) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor\t: 0\nflags\t\t: {flags}\n", encoding="utf-8")
+    assert quicker_precision(cpuinfo) == precision
 
 
-@pytest.mark.slow
-def test_another_machine_measures_for_itself(prepared: PreparedBase) -> None:
-    memory = prepared.cache / "precision.json"
-    memory.write_text(json.dumps({"dtype": "int3", "machine": {"cpu": "another"}}))
-    assert quicker_precision(prepared) in ("float32", "bfloat16")
-    memory.unlink()
+def test_a_processor_that_does_not_tell_gets_float32(tmp_path: Path) -> None:
+    assert quicker_precision(tmp_path / "nothing") == "float32"
 
 
 # Prompts

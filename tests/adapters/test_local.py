@@ -256,7 +256,7 @@ async def test_an_abandoned_answer_lets_the_next_one_begin(
     runs = await count_runs(generator)
     stream = generator.stream(asking("friendly", max_new_tokens=200))
     await anext(stream)
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
     assert await text_of(generator, asking("formal")) == expected["formal"]
     assert len(runs) < 100
 

@@ -51,8 +51,8 @@ def example_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("example")
     config = folder / "lorebot.toml"
     config.write_text(
-        "home = \"home\"\n[[sources]]\nname = \"handbook\"\nkind = \"folder\"\n"
-        f"path = \"{EXAMPLES / 'documents'}\"\n",
+        'home = "home"\n[[sources]]\nname = "handbook"\nkind = "folder"\n'
+        f'path = "{EXAMPLES / "documents"}"\n',
         encoding="utf-8",
     )
     return config

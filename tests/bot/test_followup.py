@@ -16,19 +16,30 @@ def test_a_fragment_takes_the_question_before_it() -> None:
     )
 
 
-def test_a_pronoun_takes_the_question_before_it() -> None:
-    history = [Turn("Which lantern do we sell?", "The Glowworm 300 [1].")]
+def test_a_pronoun_is_explained_by_the_thing_that_the_answer_named() -> None:
+    history = [Turn("Which lantern do we sell?", "We sell the Glowworm 300 [1].")]
 
-    assert stand_alone("Is it waterproof?", history) == "Which lantern do we sell? Is it waterproof?"
+    assert stand_alone("Is it waterproof?", history) == "Is it waterproof (Glowworm 300)?"
+
+
+def test_a_pronoun_without_a_name_takes_the_question_before_it() -> None:
+    assert stand_alone("Does that hold abroad?", [RETURNS]) == (
+        "How long do customers have to return something? Does that hold abroad?"
+    )
 
 
 def test_a_chain_of_follow_ups_leads_back_to_its_start() -> None:
-    history = [Turn("Which lantern do we sell?", "The Glowworm."), Turn("Is it waterproof?", "IPX4.")]
+    history = [RETURNS, Turn("Does that hold abroad?", "Yes, everywhere [1].")]
 
-    standing = stand_alone("How long does that one run on low?", history)
+    assert stand_alone("And for opened items?", history) == (
+        "How long do customers have to return something, for opened items?"
+    )
 
-    assert standing.startswith("Which lantern do we sell?")
-    assert standing.endswith("How long does that one run on low?")
+
+def test_a_fragment_that_names_another_thing_asks_the_same_about_it() -> None:
+    history = [Turn("How much is the Corrie 0.9 kettle?", "The Corrie 0.9 costs £38.00 [1].")]
+
+    assert stand_alone("And the Corrie 1.4?", history) == "How much is the Corrie 1.4 kettle?"
 
 
 def test_a_person_named_in_the_answer_takes_the_place_of_the_pronoun() -> None:

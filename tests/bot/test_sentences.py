@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.sentences import sentences
 from bot.units import Unit, readable, units
@@ -93,6 +95,11 @@ def test_a_bold_line_is_a_heading() -> None:
 def test_readable_text_keeps_link_texts_and_addresses_and_drops_emphasis_and_images() -> None:
     markdown = "See **[the policy](https://a.example/p)** ![logo](x.png) and <https://b.example>."
     assert readable(markdown) == "See the policy (https://a.example/p) and https://b.example."
+
+
+@given(st.text(alphabet="ab. \n#*-|`>[](1:?&", max_size=300))
+def test_any_markdown_gives_units_inside_the_passage(passage: str) -> None:
+    assert all(0 <= unit.start <= unit.end <= len(passage) and unit.text for unit in units(passage))
 
 
 def _by_kind(passage: str, kind: str) -> list[Unit]:

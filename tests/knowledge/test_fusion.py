@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from knowledge.fusion import QuestionTerms, fused_scores, question_terms
+from knowledge.fusion import question_terms, search_score, wording_scores
 
 TERMS = question_terms(["blue", "heron", "nesting"], {"blue": 50, "heron": 2, "nest": 10}, 100)
 
 
-def score(text: str, cosine: float = 0.3, bm25: float = 4.0, terms: QuestionTerms = TERMS) -> float:
-    return fused_scores(terms, [text], [cosine], [bm25])[0]
+def wording(text: str) -> float:
+    return wording_scores(TERMS, [text])[0]
 
 
 def test_a_rare_word_weighs_more_than_a_common_one() -> None:
@@ -20,37 +20,48 @@ def test_a_word_that_is_nowhere_weighs_most() -> None:
     assert weights["unheard"] > weights["heron"]
 
 
-def test_words_in_one_sentence_beat_the_same_words_far_apart() -> None:
+def test_words_in_neighbouring_sentences_beat_the_same_words_far_apart() -> None:
     together = "Herons are large. The heron nests in reeds. Its wings are blue. They fish. They rest."
     apart = "Herons are large. They fish. Reeds are for nests. They rest. They fly. Its wings are blue."
-    assert score(together) > score(apart)
+    assert wording(together) > wording(apart)
 
 
 def test_neighbouring_words_beat_the_same_words_scattered() -> None:
-    assert score("A blue heron was seen at the nest.") > score("A heron was seen at the blue nest.")
+    assert wording("A blue heron was seen at the nest.") > wording("A heron was seen at the blue nest.")
 
 
 def test_stop_words_between_neighbours_do_not_part_them() -> None:
-    assert score("It is blue and a heron.") == score("It is blue heron.")
+    assert wording("It is blue and a heron.") == wording("It is blue heron.")
+
+
+def test_the_very_word_beats_another_form_of_it() -> None:
+    assert wording("It was nesting.") > wording("It nests.") > 0
+
+
+def test_words_that_nobody_asked_for_add_nothing() -> None:
+    assert wording("Prices are on page nine.") == 0
+
+
+def test_an_empty_passage_adds_nothing() -> None:
+    assert wording("") == 0
 
 
 def test_a_higher_cosine_counts() -> None:
-    assert score("Some text.", cosine=0.6) > score("Some text.", cosine=0.3)
+    assert search_score(TERMS, cosine=0.6, bm25=4.0) > search_score(TERMS, cosine=0.3, bm25=4.0)
 
 
 def test_a_higher_bm25_counts() -> None:
-    assert score("Some text.", bm25=8.0) > score("Some text.", bm25=4.0)
+    assert search_score(TERMS, cosine=0.3, bm25=8.0) > search_score(TERMS, cosine=0.3, bm25=4.0)
 
 
-def test_the_cosine_decides_where_no_word_matches() -> None:
-    near, far = fused_scores(TERMS, ["Ardea cinerea breeds here.", "Our prices."], [0.6, 0.1], [0.0, 0.0])
-    assert near > far
+def test_bm25_counts_less_where_the_weightiest_word_is_in_no_passage() -> None:
+    lacking = question_terms(
+        ["blue", "heron", "nesting", "unheard"], {"blue": 50, "heron": 2, "nest": 10}, 100
+    )
+    assert search_score(lacking, 0.3, 4.0) < search_score(TERMS, 0.3, 4.0)
 
 
 def test_a_question_without_terms_is_ordered_by_cosine() -> None:
     empty = question_terms([], {}, 100)
-    assert score("Some text.", 0.5, 0.0, empty) > score("Some text.", 0.4, 0.0, empty)
-
-
-def test_an_empty_passage_has_a_score() -> None:
-    assert score("", 0.0, 0.0) == 0.0
+    assert search_score(empty, 0.5, 0.0) > search_score(empty, 0.4, 0.0)
+    assert wording_scores(empty, ["Some text."]) == [0]
