@@ -11,8 +11,8 @@ from bot.expectation import AnswerKind, expected, offers
 from knowledge.documents import FoundPassage
 from knowledge.terms import content_stems, stems
 
-# At or above this the bot answers. Chosen so that, on average over three sets and on the halves that the weights
-# were not fitted on, nine of ten questions whose passages are there are answered.
+# At or above this the bot answers. Chosen so that, on average over three sets and on the halves that the
+# weights were not fitted on, nine of ten questions whose passages are there are answered.
 ANSWERABLE = 0.25
 
 # A logistic regression on questions of three sets whose passages were kept, taken out, or exchanged for

@@ -62,7 +62,7 @@ class AnswerLimits:
 
     passages: int = 8
     evidence: int = 4
-    max_words: int = 60
+    max_words: int = 80
     max_new_tokens: int = 120
     ask_instead: str | None = None
 
