@@ -51,6 +51,11 @@ class Generator(Protocol):
         """The base model's name, as an answer shows it."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model can answer at once, or has to be loaded first."""
+        ...
+
     def resolve(self, adapter: str) -> AdapterVersion:
         """The version that `adapter` names now. Raises `GenerationError` when there is none."""
         ...

@@ -60,6 +60,11 @@ class LocalGenerator:
         """The base model's name."""
         return self._location.name
 
+    @property
+    def ready(self) -> bool:
+        """Whether the model is in memory."""
+        return self._model is not None
+
     def resolve(self, adapter: str) -> AdapterVersion:
         """The version that `adapter` names now. Raises `AdapterError` when there is none."""
         installed = self._installed(adapter)

@@ -33,11 +33,13 @@ from connectors.conversation import (
     Voice,
 )
 from knowledge.documents import FoundPassage, Reader
+from knowledge.terms import content_stems
 
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_SENTENCES = 3
 NEAREST_DOCUMENTS = 3
 SMALLTALK_TOKENS = 48
+SAID_SHARE = 0.6
 
 
 class Retrieval(Protocol):
@@ -157,12 +159,14 @@ class Assistant:
             yield Answered(self._finish(work, "abstain", standing, nearest))
             return
         yield Progress(f"Reading {_counted(len({e.passage.passage_id for e in found.evidence}), 'passage')}")
-        async for delta in self._speak(work, standing, found):
-            yield delta
-        if not work.draft.text:
-            for delta in await asyncio.to_thread(self._quote, work, standing, found):
+        if not self._generator.ready:
+            yield Progress("Loading the language model, once")
+        async with aclosing(self._speak(work, standing, found)) as deltas:
+            async for delta in deltas:
                 yield delta
-            work.laps["verify"] = work.laps.get("verify", 0.0) + work.watch.lap()
+        for delta in await asyncio.to_thread(self._quote, work, standing, found):
+            yield delta
+        work.laps["verify"] += work.watch.lap()
         yield Answered(self._finish(work, "knowledge", standing))
 
     def _read(self, standing: str, reader: Reader) -> _Found:
@@ -203,10 +207,15 @@ class Assistant:
         return len(draft.sentences) >= MAX_SENTENCES or draft.words >= self._limits.max_words
 
     def _quote(self, work: _Work, standing: str, found: _Found) -> list[TextDelta]:
-        return [
-            TextDelta(work.draft.say(said.text, (found.evidence[said.marker - 1].passage,), 1.0, "quoted"))
-            for said in quote(standing, found.evidence, self._limits.max_words)
-        ]
+        """What the evidence says and the model has not: all of it, or what it left out when in doubt."""
+        deltas = []
+        for piece in quote(standing, found.evidence, self._limits.max_words):
+            room = self._limits.max_words - work.draft.words
+            if work.draft.text and (len(piece.text.split()) > room or is_said(piece.text, work.draft.text)):
+                continue
+            passage = found.evidence[piece.marker - 1].passage
+            deltas.append(TextDelta(work.draft.say(piece.text, (passage,), 1.0, "quoted")))
+        return deltas
 
     async def _generate(
         self, request: GenerationRequest
@@ -298,6 +307,12 @@ def states_something(sentence: str) -> bool:
     return any(character.isdigit() for character in sentence) or any(
         sign in sentence for sign in ("http", "www.", "@", "](", "<")
     )
+
+
+def is_said(piece: str, text: str) -> bool:
+    """Whether a text holds most of a piece's content already."""
+    content = set(content_stems(piece))
+    return len(content & set(content_stems(text))) >= SAID_SHARE * len(content)
 
 
 def _counted(number: int, noun: str) -> str:

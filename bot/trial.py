@@ -48,7 +48,7 @@ async def _ask_all(
     assembly: Assembly, rows: Sequence[QuestionRow], adapter: str | None, on_question: Callable[[], None]
 ) -> list[Outcome]:
     try:
-        await asyncio.to_thread(_index, assembly)
+        await asyncio.to_thread(index_everything, assembly)
         assistant = assembly.assistant(adapter) if adapter is not None else None
         if assistant is not None:
             await assembly.warm_up()
@@ -61,7 +61,8 @@ async def _ask_all(
         await assembly.close()
 
 
-def _index(assembly: Assembly) -> None:
+def index_everything(assembly: Assembly) -> None:
+    """Sync all sources of an assembly. Raises `EvaluationError` when nothing could be indexed."""
     outcomes = sync_sources(
         assembly.synchronizer,
         tuple(assembly.sources.values()),
