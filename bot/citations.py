@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bot.binding import states_enough
 from bot.evidence import Evidence
 from bot.expectation import AnswerKind, expected, offers
 from bot.grounding import Support, support
@@ -25,6 +26,8 @@ _LEADING_MARKERS = re.compile(rf"(?:{_MARKER.pattern}){{1,10}}[\s.,;]{{0,4}}", r
 _OPEN_MARKER = re.compile(r"[\[【［〔][^\]】］〕\n]{0,80}")
 _MAX_SENTENCE = 2000
 _LOOK_AHEAD = 12
+# A model that announces an answer seldom gives one.
+_ANNOUNCES = re.compile(r"\W*(?:the |an |my )?answers? (?:to|is|are|would)\b", re.IGNORECASE)
 # How far behind the best a piece of evidence may score and still carry an answer.
 _LEADING = 2.4
 
@@ -197,7 +200,7 @@ def answers(
         entry for rank, entry in enumerate(evidence) if rank < 2 or evidence[0].score - entry.score < _LEADING
     ]
     rests = [evidence[n - 1] for n in markers if 1 <= n <= len(evidence) and evidence[n - 1] in leading]
-    if not rests:
+    if not rests or not states_enough(sentence) or _ANNOUNCES.match(sentence):
         return False
     source = " ".join(f"{entry.lead} {entry.text}" for entry in rests)
     new = set(content_stems(sentence)) - set(content_stems(question))

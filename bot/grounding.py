@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bot.binding import misbinding
 from bot.contradiction import contradiction
 from bot.facts import hard_facts, is_measure, missing_facts
 from knowledge.terms import STOP_WORDS, stem, stems, tokens
@@ -61,7 +62,7 @@ def _objection(sentence: str, source: str, whole: str) -> str:
     generalising = set(tokens(sentence)) & _UNIVERSAL
     if generalising and not set(tokens(source)) & _NEARLY_UNIVERSAL:
         return f"the source does not say {min(generalising)}"
-    return contradiction(sentence, source)
+    return contradiction(sentence, source) or misbinding(sentence, source)
 
 
 def lexical_precision(sentence: str, source: str) -> float:
