@@ -113,13 +113,18 @@ class Assistant:
         self._clock = clock
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
-        """Yield progress, verified text and last `Answered`; see `Answering`."""
+        """Yield progress, verified text and last `Answered`; see `Answering`.
+
+        Raises `GenerationError` before any event when the adapter is not there.
+        """
         text = accept(question.text)
+        version = self._generator.resolve(self._adapter)
+        voice = Voice(version.name, version.version, version.hash)
         watch = _Stopwatch(self._clock)
         laps: dict[str, float] = {}
         smalltalk = await asyncio.to_thread(self._router.is_smalltalk, text)
         laps["route"] = watch.lap()
-        work = _Work(question, text, watch, laps, Draft())
+        work = _Work(question, text, voice, watch, laps, Draft())
         events = self._chat(work) if smalltalk else self._consult(work)
         async with aclosing(events):
             async for event in events:
@@ -242,7 +247,6 @@ class Assistant:
     def _finish(
         self, work: _Work, route: Route, standing: str, nearest: tuple[NearDocument, ...] = ()
     ) -> Answer:
-        version = self._generator.resolve(self._adapter)
         return Answer(
             id=uuid.uuid4().hex,
             question=work.question.text,
@@ -252,7 +256,7 @@ class Assistant:
             citations=tuple(work.draft.citations),
             nearest=nearest,
             sentences=tuple(work.draft.sentences),
-            voice=Voice(version.name, version.version, version.hash),
+            voice=work.voice,
             model=self._generator.model,
             index_generation=self._index.generation(),
             timings=work.watch.timings(work.laps),
@@ -263,6 +267,7 @@ class Assistant:
 class _Work:
     question: Question
     text: str
+    voice: Voice
     watch: _Stopwatch
     laps: dict[str, float]
     draft: Draft

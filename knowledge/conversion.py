@@ -5,29 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import PurePosixPath
-from zipfile import BadZipFile, ZipFile
 
+from knowledge.converters.delimited import delimited_to_markdown
+from knowledge.converters.mail import mail_to_markdown
+from knowledge.converters.notebook import notebook_to_markdown
+from knowledge.converters.portable import pdf_file_to_markdown
+from knowledge.converters.presentation import pptx_to_markdown
+from knowledge.converters.restructured import rst_to_markdown
+from knowledge.converters.source_code import CODE_SUFFIXES, code_to_markdown
+from knowledge.converters.spreadsheet import xlsx_to_markdown
+from knowledge.converters.structured import json_to_markdown, jsonl_to_markdown
+from knowledge.converters.text import decoded, text_to_markdown
+from knowledge.converters.word import docx_to_markdown
 from knowledge.documents import MarkdownDocument, RawDocument, UnreadableError
 from knowledge.outline import sections
 
 _MOST_CHARACTERS = 10_000_000
-_MOST_UNPACKED_BYTES = 200_000_000
-_MOST_ZIP_ENTRIES = 10_000
-_OLE_CONTAINER = bytes.fromhex("D0CF11E0A1B11AE1")
-_BYTE_ORDER_MARKS = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-)
-# The multi-byte and Windows encodings that browsers know (https://encoding.spec.whatwg.org/#names-and-labels).
-_LEGACY_ENCODINGS = (
-    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "koi8_r"),
-    *("cp932", "euc_jp", "iso2022_jp", "gb18030", "big5", "cp949", "euc_kr"),
-)
 
 _NEWLINES = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 # Joiners (U+200C, U+200D) are kept between non-ASCII characters, where scripts and emoji need them. Soft
@@ -46,10 +40,6 @@ _FRONT_MATTER = re.compile(r"\A(?:---[ \t]*\n(?=\s*[\w-]+[ \t]*:)|\+\+\+[ \t]*\n
 _FRONT_MATTER_END = re.compile(r"^(?:---|\.\.\.|\+\+\+)[ \t]*$\n?", re.MULTILINE)
 _FRONT_MATTER_TITLE = re.compile(
     r"^title[ \t]*[:=][ \t]*(['\"]?)(?![|>])(\S.*?)\1[ \t]*$", re.MULTILINE | re.IGNORECASE
-)
-_DATA_IMAGE = re.compile(r"!\[([^\]\n]*)\]\(data:[^)\n]*\)")
-_NO_TITLE = re.compile(
-    r"\(anonymous\)|untitled.*|document\d*|microsoft word.*|.*\.(?:docx?|pdf|tex|dvi)", re.IGNORECASE
 )
 
 
@@ -78,6 +68,8 @@ def to_markdown(raw: RawDocument) -> MarkdownDocument:
         return _finished(raw.name, title, markdown)
     except UnreadableError:
         raise
+    except MemoryError as error:
+        raise UnreadableError(f"{raw.name} takes too much memory to convert; split it.") from error
     except Exception as error:
         # A library's surprise on one file must not end the sync of all the others.
         kind = type(error).__name__
@@ -101,124 +93,29 @@ def _finished(name: str, own_title: str | None, markdown: str) -> MarkdownDocume
     return MarkdownDocument(title or _readable_stem(name), body)
 
 
-def _text(raw: RawDocument) -> tuple[str | None, str]:
-    return None, _decoded(raw)
-
-
 def _html(raw: RawDocument) -> tuple[str | None, str]:
     from knowledge.webpage import webpage_to_markdown
 
-    return webpage_to_markdown(_decoded(raw), raw.url)
-
-
-def _pdf(raw: RawDocument) -> tuple[str | None, str]:
-    from pdfminer.pdfdocument import PDFPasswordIncorrect
-    from pdfplumber.utils.exceptions import PdfminerException
-
-    from knowledge.pdf import pdf_to_markdown
-
-    if b"%PDF-" not in raw.content[:1024]:
-        raise UnreadableError(f"{raw.name} is not a PDF file, or its beginning is missing.")
-    try:
-        title, markdown = pdf_to_markdown(raw.content)
-    except PdfminerException as error:
-        if error.args and isinstance(error.args[0], PDFPasswordIncorrect):
-            raise UnreadableError(
-                f"{raw.name} is protected by a password; save a copy without one."
-            ) from error
-        raise UnreadableError(f"{raw.name} is a damaged or half-written PDF; save it again.") from error
-    if not re.search(r"\w", markdown):
-        raise UnreadableError(f"{raw.name} has no text layer (a scan?); run OCR on it first.")
-    return (None if title is None or _NO_TITLE.fullmatch(title.strip()) else title), markdown
-
-
-def _docx(raw: RawDocument) -> tuple[str | None, str]:
-    if raw.content.startswith(_OLE_CONTAINER):
-        if "EncryptedPackage".encode("utf-16-le") in raw.content:
-            raise UnreadableError(f"{raw.name} is protected by a password; save a copy without one.")
-        raise UnreadableError(f"{raw.name} is an old Word file (.doc) under a new name; save it as .docx.")
-    try:
-        with ZipFile(BytesIO(raw.content)) as archive:
-            _refuse_bombs(raw.name, archive)
-            if "word/document.xml" not in archive.namelist():
-                raise UnreadableError(f"{raw.name} is not a Word document.")
-            title = _core_title(archive)
-    except BadZipFile as error:
-        raise UnreadableError(
-            f"{raw.name} is a damaged or half-written Word document; save it again."
-        ) from error
-
-    from markitdown import StreamInfo
-    from markitdown.converters import DocxConverter
-
-    converted = DocxConverter().convert(
-        BytesIO(raw.content),
-        StreamInfo(extension=".docx"),
-        style_map="p[style-name='Title'] => h1:fresh",
-        table_infer_header=True,
-    )
-    return title, _DATA_IMAGE.sub(r"\1", converted.markdown)
-
-
-def _refuse_bombs(name: str, archive: ZipFile) -> None:
-    """Look at what a zip says of itself before unpacking it (https://www.bamsoftware.com/hacks/zipbomb/)."""
-    entries = archive.infolist()
-    unpacked = sum(entry.file_size for entry in entries)
-    if len(entries) > _MOST_ZIP_ENTRIES or unpacked > _MOST_UNPACKED_BYTES:
-        raise UnreadableError(
-            f"{name} would unpack to {unpacked / 1e6:,.0f} MB in {len(entries):,} parts; "
-            f"the limits are {_MOST_UNPACKED_BYTES / 1e6:,.0f} MB and {_MOST_ZIP_ENTRIES:,} parts."
-        )
-
-
-def _core_title(archive: ZipFile) -> str | None:
-    from lxml import etree
-
-    try:
-        properties = archive.read("docProps/core.xml")
-        parser = etree.XMLParser(resolve_entities=False, no_network=True)
-        title: str | None = etree.fromstring(properties, parser).findtext(
-            "{http://purl.org/dc/elements/1.1/}title"
-        )
-        return title
-    except (KeyError, etree.XMLSyntaxError):
-        return None
+    return webpage_to_markdown(decoded(raw), raw.url)
 
 
 _CONVERTERS: dict[str, Callable[[RawDocument], tuple[str | None, str]]] = {
-    **dict.fromkeys((".md", ".markdown", ".txt", ".rst"), _text),
+    **dict.fromkeys((".md", ".markdown", ".txt"), text_to_markdown),
     **dict.fromkeys((".html", ".htm"), _html),
-    ".pdf": _pdf,
-    ".docx": _docx,
+    **dict.fromkeys((".csv", ".tsv"), delimited_to_markdown),
+    **dict.fromkeys((".eml", ".mbox"), mail_to_markdown),
+    **dict.fromkeys(CODE_SUFFIXES, code_to_markdown),
+    ".rst": rst_to_markdown,
+    ".pdf": pdf_file_to_markdown,
+    ".docx": docx_to_markdown,
+    ".pptx": pptx_to_markdown,
+    ".xlsx": xlsx_to_markdown,
+    ".json": json_to_markdown,
+    ".jsonl": jsonl_to_markdown,
+    ".ipynb": notebook_to_markdown,
 }
 
 READABLE_SUFFIXES = frozenset(_CONVERTERS)
-
-
-def _decoded(raw: RawDocument) -> str:
-    """Decode by the byte order mark, else as UTF-8, else by charset-normalizer's best guess."""
-    marked = next((name for mark, name in _BYTE_ORDER_MARKS if raw.content.startswith(mark)), None)
-    try:
-        if marked:
-            return raw.content.decode(marked)
-        if b"\0" in raw.content:
-            raise UnreadableError(f"{raw.name} holds binary data, not text.")
-        return raw.content.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-
-    from charset_normalizer import from_bytes
-
-    guesses = from_bytes(raw.content, cp_isolation=list(_LEGACY_ENCODINGS))
-    best = None if marked else guesses.best()
-    if best is None:
-        raise UnreadableError(f"{raw.name} is in an unknown encoding; save it as UTF-8.")
-    for guess in guesses:
-        # A few accents tell little: of guesses that are about as good, the commonest encoding is likeliest.
-        is_western = "cp1252" in (guess.encoding, *guess.could_be_from_charset)
-        if is_western and guess.chaos <= best.chaos and guess.coherence > best.coherence - 0.1:
-            return str(guess)
-    return str(best)
 
 
 def _visible(text: str) -> str:

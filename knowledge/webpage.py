@@ -53,7 +53,17 @@ def webpage_to_markdown(page: str, url: str | None) -> tuple[str | None, str]:
         headings = len(re.findall(r"^#{1,6} ", markdown, re.MULTILINE))
         if headings >= len(main.xpath(_HEADINGS)) and len(markdown.split()) >= _LEAST_SHARE * words:
             return title, markdown
-    return title, _converted(html.tostring(main, encoding="unicode"))
+    return title, html_to_markdown(html.tostring(main, encoding="unicode"))
+
+
+def html_to_markdown(page: str, **options: Any) -> str:
+    """Convert all of a page, or of the `<body>` it has, with markdownify's options (https://pypi.org/project/markdownify/)."""
+    from markitdown import StreamInfo
+    from markitdown.converters import HtmlConverter
+
+    info = StreamInfo(extension=".html", charset="utf-8")
+    markdown: str = HtmlConverter().convert(BytesIO(page.encode()), info, **options).markdown
+    return markdown
 
 
 def _drop(tree: Any, path: str) -> None:
@@ -75,12 +85,3 @@ def _extracted(page: str) -> str:
         favor_recall=True,
     )
     return markdown or ""
-
-
-def _converted(page: str) -> str:
-    from markitdown import StreamInfo
-    from markitdown.converters import HtmlConverter
-
-    info = StreamInfo(extension=".html", charset="utf-8")
-    markdown: str = HtmlConverter().convert(BytesIO(page.encode()), info).markdown
-    return markdown

@@ -48,7 +48,9 @@ def office_archive(raw: RawDocument, kind: OfficeKind) -> Iterator[ZipFile]:
                 raise UnreadableError(f"{raw.name} is not a {kind.name}.")
             yield archive
     except BadZipFile as error:
-        raise UnreadableError(f"{raw.name} is a damaged or half-written {kind.name}; save it again.") from error
+        raise UnreadableError(
+            f"{raw.name} is a damaged or half-written {kind.name}; save it again."
+        ) from error
 
 
 def core_title(archive: ZipFile) -> str | None:

@@ -92,7 +92,7 @@ def _own_words(text: str) -> str:
     """Cut off the signature and the history below a reply; answers between quotes stay with the quotes."""
     kept = text
     history = _HISTORY.search(text)
-    if history and not re.search(r"^[^>\s]", text[history.end() :], re.MULTILINE) or (
+    if (history and not re.search(r"^[^>\s]", text[history.end() :], re.MULTILINE)) or (
         history and not text[history.end() :].lstrip().startswith(">")
     ):
         kept = text[: history.start()]

@@ -69,5 +69,11 @@ def _text(cell: Any) -> str:
         return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, float | int) and not isinstance(value, bool):
         is_share = "%" in (cell.number_format or "")
-        return f"{value * 100:.10g}%" if is_share else f"{value:.15g}" if isinstance(value, float) else str(value)
+        return (
+            f"{value * 100:.10g}%"
+            if is_share
+            else f"{value:.15g}"
+            if isinstance(value, float)
+            else str(value)
+        )
     return " ".join(str(value).split())

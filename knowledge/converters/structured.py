@@ -91,13 +91,15 @@ def _array(values: Sequence[Any], level: int) -> Iterator[str]:
 def _is_short(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= _LONGEST_ITEM and "\n" not in value.strip()
-    return not isinstance(value, dict | list) or _is_flat(value) and value not in ([], {})
+    return not isinstance(value, dict | list) or (_is_flat(value) and value not in ([], {}))
 
 
 def _is_flat(value: Any) -> bool:
     """Whether a value can stand in a table's cell: a short text, a number, or a few of them."""
     if isinstance(value, list):
-        return len(value) <= 20 and not any(isinstance(inner, dict | list) or not _is_flat(inner) for inner in value)
+        return len(value) <= 20 and not any(
+            isinstance(inner, dict | list) or not _is_flat(inner) for inner in value
+        )
     return not isinstance(value, dict) and len(_scalar(value)) <= _LONGEST_ITEM
 
 
