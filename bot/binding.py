@@ -7,12 +7,14 @@ follow the source's own order of words.
 
 from __future__ import annotations
 
+import re
 from difflib import SequenceMatcher
 
 from bot.facts import Fact, hard_facts
 from knowledge.terms import STOP_WORDS, stem, tokens
 
 _MEASURED = frozenset({"amount", "date", "time"})
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)", re.IGNORECASE)
 _EXTRACT_SHARE = 0.75
 
 
@@ -34,7 +36,8 @@ def states_enough(sentence: str) -> bool:
 
 
 def _measured(text: str) -> set[Fact]:
-    return {fact for fact in hard_facts(text) if fact.kind in _MEASURED}
+    ordinals = {Fact("ordinal", number.lower()) for number in _ORDINAL.findall(text)}
+    return ordinals | {fact for fact in hard_facts(text) if fact.kind in _MEASURED}
 
 
 def _is_extract(sentence: str, source: str) -> bool:

@@ -17,6 +17,12 @@ def test_all_numbers_together_may_be_told() -> None:
     assert not misbinding("Compensation goes up to £250 with Fleetwing, to £50 with Packhorse.", TWO_FEES)
 
 
+def test_an_ordinal_that_belongs_to_another_thing_is_refused() -> None:
+    source = "Claims received by the 10th are paid with that month's salary on the 27th."
+
+    assert misbinding("Salary is paid on the 10th day of the month.", source)
+
+
 def test_a_number_without_a_rival_may_be_told_in_any_words() -> None:
     assert not misbinding("Bicycles earn 20 pence.", "Mileage, bicycle: 20 pence a mile")
 
