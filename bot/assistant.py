@@ -64,7 +64,7 @@ class AnswerLimits:
 
     passages: int = 8
     evidence: int = 4
-    max_words: int = 80
+    max_words: int = 85
     max_new_tokens: int = 120
     ask_instead: str | None = None
 
@@ -215,8 +215,7 @@ class Assistant:
         """What the evidence says and the model has not: all of it, or what it left out when in doubt."""
         deltas = []
         for piece in quote(standing, found.evidence, self._limits.max_words):
-            room = self._limits.max_words - work.draft.words
-            if work.draft.text and (len(piece.text.split()) > room or is_said(piece.text, work.draft.text)):
+            if is_said(piece.text, work.draft.text):
                 continue
             passage = found.evidence[piece.marker - 1].passage
             deltas.append(TextDelta(work.draft.say(piece.text, (passage,), 1.0, "quoted")))

@@ -75,7 +75,7 @@ class AnswerSettings(_Table):
 
     passages: int = Field(default=8, ge=1, le=50)
     evidence: int = Field(default=4, ge=1, le=20)
-    max_words: int = Field(default=80, ge=15, le=1000)
+    max_words: int = Field(default=85, ge=15, le=1000)
     ask_instead: str | None = None
 
 

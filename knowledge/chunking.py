@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from knowledge.documents import KnowledgeError, MarkdownDocument, Passage, UnreadableError
-from knowledge.outline import Block, Kind, sections
+from knowledge.outline import FENCE, Block, Kind, sections
 
-_ALGORITHM = "1"
+_ALGORITHM = "2"
 _MOST_PASSAGES = 50_000
 # A word of any length can be one token (WordPiece's [UNK]); what is longer than this counts as more.
 _CHARACTERS_A_TOKEN = 20
@@ -24,12 +24,15 @@ _CHARACTERS_A_TOKEN = 20
 _COST = {Kind.TEXT: 0.0, Kind.ITEM: 0.03, Kind.NESTED_ITEM: 0.1, Kind.TABLE: 0.03, Kind.CODE: 0.05}
 _COST_WITHIN = {Kind.TEXT: 0.08, Kind.ITEM: 0.15, Kind.NESTED_ITEM: 0.2, Kind.TABLE: 0.1, Kind.CODE: 0.1}
 _COST_WITHIN_SENTENCE = 0.5
+_COST_WITHIN_PARAGRAPH = 0.3
 _COST_AFTER_COLON = 0.3
 
 # So much at a time goes to the libraries, which take some hundred bytes for each sentence and each token.
 _CHARACTERS_AT_A_TIME = 50_000
 _TEXTS_AT_A_TIME = 1_000
 
+_LONGEST_FENCE = 40
+_PARAGRAPHS = re.compile(r"(?:[^\n]++\n?)++\n*+|\n++")
 _LINES = re.compile(r"[^\n]+\n*|\n+")
 _WORDS = re.compile(r"\s*(?:\S{1,80}\s*){1,8}")
 
@@ -38,8 +41,8 @@ _WORDS = re.compile(r"\s*(?:\S{1,80}\s*){1,8}")
 class _Atom:
     """A stretch of the Markdown that is not divided; sizes in tokens.
 
-    `cost` is that of beginning a passage with it; such a passage gets `header`, a table's header rows, in
-    front. `opens` tells that it begins a block.
+    `cost` is that of beginning a passage with it; such a passage gets `header`, a table's header rows or the
+    opening of a code fence, in front. `opens` tells that it begins a block.
     """
 
     kind: Kind
@@ -80,7 +83,9 @@ class Chunker:
         A passage ends with a paragraph, list item, table row or sentence where it can; tables and code are
         kept whole where they fit. Everything with a letter or digit in it that is not a heading is in exactly
         one passage; a document of nothing but headings is split as if they were text. `text` is the Markdown
-        between `start` and `end`, except that a later part of a divided table has the header rows in front.
+        between `start` and `end`, except that a later part of a divided table has the header rows in front,
+        and one of divided code the opening of its fence, which the passage's end closes
+        (https://spec.commonmark.org/0.31.2/#fenced-code-blocks). Code is divided at blank lines where it can.
 
         A long section is divided so that the squared relative distances from an even size, and the costs of
         beginning in the middle of something, are least in sum, in the manner of Knuth and Plass,
@@ -138,8 +143,9 @@ class Chunker:
         for first, last_end in divisions:
             text = markdown[first.start : last_end]
             if any(character.isalnum() for character in text):
-                begin = first.start + len(text) - len(text.lstrip())
-                text = text.strip()
+                blank = "\n" if first.kind is Kind.CODE else None  # The indentation of code has a meaning.
+                begin = first.start + len(text) - len(text.lstrip(blank))
+                text = text.lstrip(blank).rstrip()
                 yield Passage(heading, first.header + text, begin, begin + len(text))
 
 
@@ -225,20 +231,47 @@ def _fitting(markdown: str, pieces: Iterator[_Atom], budget: int, tokens: _Token
 
 
 def _parts(markdown: str, piece: _Atom, budget: int, tokens: _Tokens) -> Iterator[_Atom]:
-    """Divide a piece at its rows or lines, else at words, else in the middle."""
+    """Divide a piece at its rows, paragraphs of code or lines, else at words, else in the middle."""
+    if piece.kind is Kind.CODE:
+        return _code(markdown, piece, budget, tokens)
     lines = _spans(_LINES, markdown, piece)
     if len(list(islice(lines, 2))) == 2:
         if piece.kind is Kind.TABLE:
             return _rows(markdown, piece, budget, tokens)
-        cost = _COST_WITHIN[Kind.CODE if piece.kind is Kind.CODE else Kind.ITEM]
+        cost = _COST_WITHIN[Kind.ITEM]
         return (_Atom(piece.kind, start, end, cost) for start, end in _spans(_LINES, markdown, piece))
+    return _words(markdown, piece)
+
+
+def _words(markdown: str, piece: _Atom) -> Iterator[_Atom]:
     words = _spans(_WORDS, markdown, piece)
     if len(list(islice(words, 2))) < 2:
         middle = (piece.start + piece.end) // 2
         words = iter([(piece.start, middle), (middle, piece.end)])
     else:
         words = _spans(_WORDS, markdown, piece)
-    return (_Atom(piece.kind, start, end, _COST_WITHIN_SENTENCE) for start, end in words)
+    cost, header, size = _COST_WITHIN_SENTENCE, piece.header, piece.header_size
+    return (_Atom(piece.kind, start, end, cost, header=header, header_size=size) for start, end in words)
+
+
+def _code(markdown: str, code: _Atom, budget: int, tokens: _Tokens) -> Iterator[_Atom]:
+    """Yield the paragraphs of code, or the lines of one, each but the first with its fence for in front."""
+    header, size = code.header, code.header_size
+    opening = FENCE.match(markdown, code.start, code.end)
+    if code.opens and opening and len(opening[0]) <= _LONGEST_FENCE:
+        header = f"{opening[1]}{opening[2].rstrip()}\n"
+        size = tokens.sizes([header])[0]
+        if size > budget // 3:
+            header, size = "", 0
+    divisions = ((_PARAGRAPHS, _COST_WITHIN[Kind.CODE]), (_LINES, _COST_WITHIN_PARAGRAPH))
+    for pattern, cost in divisions:
+        if len(list(islice(_spans(pattern, markdown, code), 2))) == 2:
+            spans = _spans(pattern, markdown, code)
+            yield replace(code, end=next(spans)[1])
+            for start, end in spans:
+                yield _Atom(Kind.CODE, start, end, cost, header=header, header_size=size)
+            return
+    yield from _words(markdown, code)
 
 
 def _rows(markdown: str, table: _Atom, budget: int, tokens: _Tokens) -> Iterator[_Atom]:

@@ -17,7 +17,7 @@ _GLUED_BELOW = 40
 
 _ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(\S.*?)(?:[ \t]+#+)?[ \t]*$")
 _SETEXT = re.compile(r" {0,3}(={2,}|-{2,})[ \t]*$")
-_FENCE = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,}|~{3,})(.*)")
+FENCE = re.compile(r"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,}|~{3,})(.*)")
 _ITEM = re.compile(r"([ \t]*)(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 _NOT_A_TITLE = re.compile(r"[ \t]{4}|[ \t]*(?:>|<|#|\||[-*+][ \t]|\d{1,9}[.)][ \t])")
@@ -74,7 +74,7 @@ def sections(markdown: str) -> Iterator[Section]:
                 section.blocks.pop()
             yield section
             section, block = Section(_path(section.headings, heading)), None
-        elif (opened := _FENCE.match(line)) and not (opened[1][0] == "`" and "`" in opened[2]):
+        elif (opened := FENCE.match(line)) and not (opened[1][0] == "`" and "`" in opened[2]):
             fence, block = opened[1], None
             section.blocks.append(Block(Kind.CODE, start, end))
         else:

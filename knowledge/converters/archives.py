@@ -45,7 +45,8 @@ def office_archive(raw: RawDocument, kind: OfficeKind) -> Iterator[ZipFile]:
         with ZipFile(BytesIO(raw.content)) as archive:
             _refuse_bombs(raw.name, archive)
             if kind.main_part not in archive.namelist():
-                raise UnreadableError(f"{raw.name} is not a {kind.name}.")
+                article = "an" if kind.name[0] in "AEIOU" else "a"
+                raise UnreadableError(f"{raw.name} is not {article} {kind.name}.")
             yield archive
     except BadZipFile as error:
         raise UnreadableError(

@@ -62,7 +62,7 @@ _FUNCTION_VALUES = {"arrow_function", "function_expression", "function", "genera
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A definition in the lines `start` to before `end`, comments above it included; `inner` are its members'."""
+    """A definition, in the lines from `start` to before `end`, comments above it included."""
 
     kind: str
     name: str
@@ -79,7 +79,7 @@ def parsed_definitions(text: str, language: str) -> list[Definition]:
     """
     from tree_sitter_language_pack import get_parser
 
-    tree = get_parser(language).parse(text.encode())  # type: ignore[arg-type]
+    tree = get_parser(language).parse(text.encode())
     return list(_apart(_definitions(tree.root_node, "", 0)))
 
 
@@ -145,7 +145,18 @@ def _kind(node: Any, owner: str) -> str:
 
 
 def _name(node: Any) -> str:
-    """Read a definition's name, which C hides in declarators and Go in specs; an `impl` has that of its type."""
+    """Read a definition's name, which C hides in declarators and Go in specs.
+
+    A method of Go has its receiver's type in front, an `impl` of Rust the trait.
+    """
+    if (receiver := node.child_by_field_name("receiver")) is not None:
+        of = re.findall(r"\w+", receiver.text.decode(errors="replace"))
+        name = node.child_by_field_name("name")
+        return ".".join([*of[1:2], name.text.decode(errors="replace")]) if name is not None else ""
+    if (trait := node.child_by_field_name("trait")) is not None:
+        kind = node.child_by_field_name("type")
+        both = [part.text.decode(errors="replace") for part in (trait, kind) if part is not None]
+        return " for ".join(both)[:100]
     for _ in range(_DEEPEST):
         found = next(
             (

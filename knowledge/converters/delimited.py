@@ -15,15 +15,15 @@ _SAMPLE_CHARACTERS = 8_000
 
 
 def delimited_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
-    """Write a table whose header is the first row; comma, semicolon, tab or bar as the file has it.
+    """Write a table whose header is the first row; comma, semicolon, tab or bar as the text has it.
 
     Raises `UnreadableError` when there are more than 100,000 rows or 500 columns, or a cell of more than
     131,072 characters, which is a quotation mark that is not closed.
     """
     text = decoded(raw)
-    usual = "\t" if raw.name.lower().endswith(".tsv") else ","
+    delimiter = "\t" if raw.name.lower().endswith(".tsv") else _delimiter(text)
     rows: list[list[str]] = []
-    reader = csv.reader(StringIO(text, newline=""), delimiter=_delimiter(text, usual))
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
     try:
         for row in reader:
             rows.append(row)
@@ -37,11 +37,11 @@ def delimited_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
     return None, table(rows)
 
 
-def _delimiter(text: str, usual: str) -> str:
+def _delimiter(text: str) -> str:
     sample = text[:_SAMPLE_CHARACTERS]
     if len(sample) < len(text) and "\n" in sample:
         sample = sample[: sample.rindex("\n")]
     try:
         return csv.Sniffer().sniff(sample, ",;\t|").delimiter
     except csv.Error:
-        return usual
+        return ","

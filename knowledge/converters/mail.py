@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 
 from knowledge.converters.markup import heading
 from knowledge.documents import RawDocument, UnreadableError
@@ -21,13 +21,12 @@ _HISTORY = re.compile(
     r"|[^\n]{0,300}(?:\n[^\n]{1,100})?(?:wrote|schrieb|a écrit|escribió)[^\n]{0,80}:[ \t]*\n+(?=>))",
     re.MULTILINE,
 )
-_QUOTES_AT_THE_END = re.compile(r"(?:^>[^\n]*\n?|^[ \t]*\n)+\Z", re.MULTILINE)
 _SIGNATURE = re.compile(r"^-- $", re.MULTILINE)
 _LONGEST_SIGNATURE = 1_000
 
 
 def mail_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
-    """Write from, to and date as a line, then the text without the history it quotes, then attachments' names.
+    """Write from, to and date as a line, the text without the history it quotes, and attachments' names.
 
     The subject is the title. The messages of a mailbox become a section each. Raises `UnreadableError` when
     it is no e-mail, is encrypted, or holds more than 2,000 messages.
@@ -73,7 +72,7 @@ def _header(message: EmailMessage, name: str) -> str:
     return re.sub(r"<([^<>\s]+@[^<>\s]+)>", r"(\1)", text)
 
 
-def _content(part: EmailMessage) -> str:
+def _content(part: MIMEPart) -> str:
     try:
         text = part.get_content()
     except LookupError:  # an encoding that does not exist
@@ -91,12 +90,15 @@ def _html(page: str) -> str:
 def _own_words(text: str) -> str:
     """Cut off the signature and the history below a reply; answers between quotes stay with the quotes."""
     kept = text
-    history = _HISTORY.search(text)
-    if (history and not re.search(r"^[^>\s]", text[history.end() :], re.MULTILINE)) or (
-        history and not text[history.end() :].lstrip().startswith(">")
-    ):
-        kept = text[: history.start()]
-    kept = _QUOTES_AT_THE_END.sub("", kept.rstrip() + "\n")
+    if history := _HISTORY.search(text):
+        below = text[history.end() :].strip()
+        answers = any(line.strip() and not line.startswith(">") for line in below.split("\n"))
+        if not (below.startswith(">") and answers):
+            kept = text[: history.start()]
+    lines = kept.split("\n")
+    while lines and (lines[-1].startswith(">") or not lines[-1].strip()):
+        lines.pop()
+    kept = "\n".join(lines)
     signature = _SIGNATURE.search(kept)
     if signature and len(kept) - signature.end() <= _LONGEST_SIGNATURE:
         kept = kept[: signature.start()]

@@ -17,7 +17,7 @@ _ONLY_AN_OBJECT = re.compile(r"<[^<>\n]*>")
 
 
 def notebook_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
-    """Write text cells as they are, code cells in fences, and the first 2,000 characters of text they printed.
+    """Write text cells as they are, code cells in fences, and the first 2,000 characters of what they print.
 
     Images and other outputs are left out. Raises `UnreadableError` when it is not a notebook.
     """

@@ -43,7 +43,7 @@ _WITHOUT_TEXT = {"toctree", "index", "currentmodule", "module", "highlight", "co
 
 
 def rst_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
-    """Convert by docutils and HTML (https://docutils.sourceforge.io); no file is included, nothing raw passed on.
+    """Convert by docutils (https://docutils.sourceforge.io) and HTML; no file is included, nothing raw kept.
 
     Of directives and roles that docutils does not know, such as Sphinx's, the text is kept.
     """
@@ -66,6 +66,7 @@ def rst_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
     return None, html_to_markdown(
         html.tostring(page, encoding="unicode"),
         bullets="-",
+        escape_underscores=False,
         code_language_callback=lambda code: " ".join(code.get("class") or []),
     )
 
@@ -76,10 +77,12 @@ def _parsed(text: str, depth: int) -> Any:
 
     tree = publish_doctree(text, settings_overrides=_SETTINGS)
     for unknown in list(tree.findall(nodes.problematic)):
+        unknown["ids"] = []
         role = _ROLE.fullmatch(unknown.astext())
         unknown.replace_self(nodes.literal("", role[1]) if role else nodes.Text(unknown.astext()))
     for message in list(tree.findall(nodes.system_message)):
         block = next(iter(message.findall(nodes.literal_block)), None)
+        message["ids"] = []
         message.replace_self(_recovered(block.astext(), depth) if block is not None else [])
     return tree
 

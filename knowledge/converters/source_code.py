@@ -33,7 +33,7 @@ CODE_SUFFIXES = frozenset(_LANGUAGES)
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line that begins a definition, which reaches to the next such line; `kind` in words, if not in the match."""
+    """A line that begins a definition, which reaches to the next one; `kind` where that is not in it."""
 
     pattern: re.Pattern[str]
     kind: str = ""
@@ -57,11 +57,13 @@ _LINES = {
     "toml": _Line(re.compile(r"\[\[?(?P<name>[^\]\n]{1,150})\]\]?[ \t]*(?:#.*)?$", re.MULTILINE), "section"),
     "ini": _Line(re.compile(r"\[(?P<name>[^\]\n]{1,150})\][ \t]*(?:[#;].*)?$", re.MULTILINE), "section"),
 }
+# Brackets and words that close what a section before has opened.
+_CLOSING = re.compile(r"(?:[\W_]|\bend(?:if)?\b)*")
 _COMMENT = re.compile(r"[ \t]*(?:#|--|;|//)")
 
 
 def code_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
-    """Write each top-level definition, and each method of a class over 40 lines, as a section with its comment.
+    """Write each top-level definition, and each method of a class over 40 lines, as a section.
 
     Programming languages are parsed by tree-sitter (https://tree-sitter.github.io), which goes on after
     errors; SQL, YAML, TOML and INI are divided at lines that begin a definition. What is between the
@@ -93,8 +95,8 @@ def _parts(
 
 def _between(lines: Sequence[str], level: int, after_one: bool, language: str) -> Iterator[str]:
     code = "\n".join(lines)
-    if not re.search(r"\w", code):
-        return  # closing brackets
+    if _CLOSING.fullmatch(code):
+        return
     if after_one:
         yield heading(level, "further code")
     yield fence(code, language)

@@ -12,7 +12,7 @@ _KIND = OfficeKind("Word document", "word/document.xml", "Word", ".doc", ".docx"
 
 
 def docx_to_markdown(raw: RawDocument) -> tuple[str | None, str]:
-    """Convert by markitdown: headings, lists and tables. Raises `UnreadableError` as `office_archive` does."""
+    """Convert headings, lists and tables by markitdown. Raises `UnreadableError` as `office_archive` does."""
     with office_archive(raw, _KIND) as archive:
         title = core_title(archive)
 

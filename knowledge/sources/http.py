@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpcore
 import httpx
@@ -75,17 +76,13 @@ class WebClient:
     def __init__(
         self,
         user_agent: str,
-        max_bytes: int,
         may_connect: Callable[[str], bool] = is_public,
         resolve: Callable[[str, int], Sequence[str]] = system_addresses,
         idle_seconds: float = 20.0,
         total_seconds: float = 120.0,
     ) -> None:
-        """`max_bytes` bounds a body, packed and unpacked; `idle_seconds` a wait for the network,
-        `total_seconds` one answer with its redirects.
-        """
+        """`idle_seconds` bounds one wait for the network, `total_seconds` one answer with its redirects."""
         self._user_agent = user_agent
-        self._max_bytes = max_bytes
         self._idle_seconds = idle_seconds
         self._total_seconds = total_seconds
         self._backend = _CheckedBackend(may_connect, resolve)
@@ -99,17 +96,19 @@ class WebClient:
     def get(
         self,
         url: str,
+        max_bytes: int,
         headers: Mapping[str, str] | None = None,
         may_follow: Callable[[str], bool] = follow_all,
     ) -> Response:
-        """Get a URL; a redirect to one that `may_follow` denies is returned as it came, without a body.
+        """Get a URL, of which the body may have `max_bytes`, packed and unpacked.
 
-        Raises `RefusedError` for other schemes and forbidden addresses, `TooLargeError`, and `FetchError` for
+        A redirect to one that `may_follow` denies is returned as it came, without a body. Raises
+        `RefusedError` for other schemes and forbidden addresses, `TooLargeError`, and `FetchError` for
         whatever the network or the server does wrong. A status is not an error.
         """
         self._backend.deadline = time.monotonic() + self._total_seconds
         for _hop in range(_MOST_REDIRECTS + 1):
-            response = self._get_once(url, headers or {})
+            response = self._get_once(url, max_bytes, headers or {})
             location = response.headers.get("location")
             if response.status not in _REDIRECTS or not location:
                 return response
@@ -123,47 +122,28 @@ class WebClient:
         """Close the connections."""
         self._pool.close()
 
-    def _get_once(self, url: str, headers: Mapping[str, str]) -> Response:
+    def _get_once(self, url: str, max_bytes: int, headers: Mapping[str, str]) -> Response:
         parsed = _checked_url(url)
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._idle_seconds)
-        asked = {
+        asked: dict[bytes | str, bytes | str] = {
             "Host": parsed.netloc.decode("ascii"),
             "User-Agent": self._user_agent,
             "Accept-Encoding": "gzip, deflate",
-            **headers,
         }
+        asked.update(headers.items())
         target = httpcore.URL(
             scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
         )
         try:
             with self._pool.stream("GET", target, headers=asked, extensions={"timeout": timeouts}) as answer:
-                names = [
-                    (name.decode("latin-1").lower(), text.decode("latin-1")) for name, text in answer.headers
-                ]
-                found = {
-                    name: ", ".join(text for other, text in names if other == name) for name, _text in names
-                }
-                content = b"" if answer.status in _REDIRECTS else self._body(url, found, answer.iter_stream())
-                return Response(url, answer.status, found, content)
+                found = _headers(answer.headers)
+                parts = () if answer.status in _REDIRECTS else answer.iter_stream()
+                return Response(url, answer.status, found, _body(url, found, parts, max_bytes))
         except (httpcore.TimeoutException, TimeoutError):
             raise FetchError(f"{url} does not answer in time.") from None
-        except ssl.SSLError as error:
-            raise FetchError(f"{url} has no valid certificate: {error.reason or error}.") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError, OSError, UnicodeError) as error:
             reason = str(error.__cause__ or error) or type(error).__name__
             raise FetchError(f"{url} cannot be reached: {reason.rstrip('.')}.") from error
-
-    def _body(self, url: str, headers: Mapping[str, str], parts: Iterable[bytes]) -> bytes:
-        told = headers.get("content-length", "")
-        size = int(told) if told.isascii() and told.isdigit() else None
-        if size is not None and size > self._max_bytes:
-            raise TooLargeError(f"{url} is larger than {self._max_bytes:,} bytes.", size)
-        content = bytearray()
-        for part in _unpacked(url, headers.get("content-encoding", ""), parts, self._max_bytes):
-            content += part
-            if len(content) > self._max_bytes:
-                raise TooLargeError(f"{url} is larger than {self._max_bytes:,} bytes.", None)
-        return bytes(content)
 
 
 def joined(base: str, reference: str) -> str | None:
@@ -176,6 +156,14 @@ def joined(base: str, reference: str) -> str | None:
     return str(url.copy_with(fragment=None)) if is_web else None
 
 
+def _headers(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, text in lines:
+        key, value = name.decode("latin-1").lower(), text.decode("latin-1")
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
 def _checked_url(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
@@ -183,7 +171,22 @@ def _checked_url(url: str) -> httpx.URL:
         raise RefusedError(f"{url[:200]!r} is not a URL.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise RefusedError(f"{url[:200]} is not an http or https URL.")
+    if parsed.userinfo:
+        raise RefusedError(f"A URL of {parsed.host} holds a user or password, which is not sent.")
     return parsed
+
+
+def _body(url: str, headers: Mapping[str, str], parts: Iterable[bytes], max_bytes: int) -> bytes:
+    told = headers.get("content-length", "")
+    size = int(told) if told.isascii() and told.isdigit() else None
+    if size is not None and size > max_bytes:
+        raise TooLargeError(f"{url} is larger than {max_bytes:,} bytes.", size)
+    content = bytearray()
+    for part in _unpacked(url, headers.get("content-encoding", ""), parts, max_bytes):
+        content += part
+        if len(content) > max_bytes:
+            raise TooLargeError(f"{url} is larger than {max_bytes:,} bytes.", None)
+    return bytes(content)
 
 
 def _unpacked(url: str, encoding: str, parts: Iterable[bytes], limit: int) -> Iterable[bytes]:
@@ -194,19 +197,17 @@ def _unpacked(url: str, encoding: str, parts: Iterable[bytes], limit: int) -> It
         return
     if kind not in ("gzip", "x-gzip", "deflate"):
         raise FetchError(f"{url} is packed in a way that was not asked for ({encoding[:40]}).")
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    is_first = True
-    for part in parts:
-        try:
-            unpacked = inflate.decompress(part, limit + 1)
-        except zlib.error as error:
-            if not is_first or kind != "deflate":
-                raise FetchError(f"{url} is packed wrongly ({error}).") from error
-            # Some servers send deflate without the zlib header that the RFC wants.
-            inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            unpacked = inflate.decompress(part, limit + 1)
-        is_first = False
-        yield unpacked
+    inflate = None
+    try:
+        for part in parts:
+            # Some servers send deflate without the zlib header that the RFC wants (its low half is 8).
+            is_bare = kind == "deflate" and part[:1] and part[0] & 0x0F != 8
+            inflate = inflate or zlib.decompressobj(-zlib.MAX_WBITS if is_bare else zlib.MAX_WBITS | 32)
+            yield inflate.decompress(part, limit + 1)
+    except zlib.error as error:
+        raise FetchError(f"{url} is packed wrongly ({error}).") from error
+    if inflate and not inflate.eof:
+        raise FetchError(f"{url} ended before its end.")
 
 
 class _CheckedBackend(httpcore.NetworkBackend):
@@ -226,7 +227,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         port: int,
         timeout: float | None = None,
         local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         addresses = self._resolve(host, port)
         allowed = [address for address in addresses if self._may_connect(address)]
@@ -251,7 +252,7 @@ class _CheckedBackend(httpcore.NetworkBackend):
         self,
         path: str,
         timeout: float | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         raise RefusedError("A local socket is no web address.")
 
