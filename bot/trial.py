@@ -13,7 +13,8 @@ from bot.assembly import Assembly
 from bot.evaluation import DEPTH, EvaluationError, Outcome, QuestionRow
 from bot.followup import stand_alone
 from bot.indexing import sync_sources
-from bot.settings import FolderSettings, Settings
+from bot.settings import Settings
+from bot.source_settings import FolderSettings
 from connectors.terminal import collect_answer, terminal_question
 from knowledge.documents import EVERYONE, Reader
 from knowledge.sync import SyncOptions

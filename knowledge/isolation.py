@@ -179,10 +179,17 @@ def convert(document: bytes) -> bytes:
     try:
         converted = to_markdown(RawDocument(**json.loads(head), content=content))
     except UnreadableError as error:
-        if isinstance(error.__cause__, MemoryError):
-            raise error.__cause__ from None
+        if (lack := _lack_of_memory(error)) is not None:
+            raise lack from None
         return json.dumps({"unreadable": str(error)}).encode()
     return json.dumps({"title": converted.title, "markdown": converted.markdown}).encode()
+
+
+def _lack_of_memory(error: BaseException | None) -> MemoryError | None:
+    """Find it below the errors that libraries make of it."""
+    while error is not None and not isinstance(error, MemoryError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _end(child: _Child) -> None:

@@ -78,9 +78,9 @@ class Crawl:
         seen = {entry.url for entry in waiting}
         queries: Counter[str] = Counter()
         found: dict[str, RememberedPage] = {}
-        visited_urls: set[str] = set()
+        asked: set[str] = set()
         while waiting:
-            if len(found) >= self._limits.max_pages or len(visited_urls) >= self._most_requests:
+            if len(found) >= self._limits.max_pages or len(asked) >= self._most_requests:
                 logger.warning(
                     "%s has more pages than are read (max_pages is %s)",
                     self._scope.start_url,
@@ -90,7 +90,7 @@ class Crawl:
             entry = waiting.popleft()
             if not self._web.may_fetch(entry.url):
                 continue
-            visited_urls.add(entry.url)
+            asked.add(entry.url)
             visited = self._visit(entry.url)
             if visited is None:
                 continue
@@ -108,9 +108,8 @@ class Crawl:
                 seen.add(after.url)
                 if self._is_worth_asking(after.url, queries):
                     waiting.append(after)
-        return Found(
-            tuple(page for page in found.values() if not _is_copy(page, found)), frozenset(visited_urls)
-        )
+        originals = tuple(page for page in found.values() if not _is_copy(page, found))
+        return Found(originals, frozenset(asked))
 
     @property
     def _most_requests(self) -> int:

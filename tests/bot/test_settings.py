@@ -108,3 +108,21 @@ def test_a_file_that_is_not_toml_is_named(folder: Path) -> None:
 def test_a_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"lorebot\.example\.toml"):
         load_settings(tmp_path / "lorebot.toml")
+
+
+def test_a_misspelt_kind_is_named_with_the_nearest_one(folder: Path) -> None:
+    message = complaint(folder, FIVE_LINES.replace('"folder"', '"foldr"'))
+
+    assert "'sources.0.kind' is 'foldr'" in message
+    assert "did you mean 'folder'?" in message
+
+
+def test_hidden_files_stay_out_whatever_else_is_excluded(folder: Path) -> None:
+    (folder / "documents" / ".secret.md").write_text("# Secret", encoding="utf-8")
+    (folder / "documents" / "draft.md").write_text("# Draft", encoding="utf-8")
+    (folder / "documents" / "page.md").write_text("# Page", encoding="utf-8")
+    settings = load_settings(written(folder, FIVE_LINES + 'exclude = ["draft*"]\n'))
+
+    source = settings.sources[0].build(folder)
+
+    assert [listed.uri for listed in source.list()] == ["page.md"]

@@ -268,5 +268,5 @@ def test_a_name_that_does_not_exist_is_an_error_of_one_line() -> None:
     def unknown(_host: str, _port: int) -> tuple[str, ...]:
         raise socket.gaierror(-2, "Name or service not known")
 
-    with pytest.raises(FetchError, match="cannot be reached: .*Name or service not known"):
+    with pytest.raises(FetchError, match=r"cannot be reached: .*Name or service not known"):
         WebClient("Lorebot", resolve=unknown).get("http://nowhere.example/", LIMIT)

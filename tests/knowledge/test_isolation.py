@@ -1,10 +1,11 @@
 import io
 import os
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
@@ -173,16 +174,13 @@ def test_a_pdf_that_inflates_without_end_is_refused_and_the_next_file_converted(
 
 
 @pytest.mark.slow
-def test_a_child_whose_parent_was_killed_ends(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
+def test_a_child_whose_parent_was_killed_ends() -> None:
     script = (
-        "import sys; sys.path[:] = %r\n"
+        f"import sys; sys.path[:] = {sys.path!r}\n"
         "from knowledge.isolation import IsolatedFunction\n"
         "call = IsolatedFunction('isolation_standins:hostile')\n"
         "print(int(call(b'')), flush=True)\n"
-        "input()\n" % (sys.path,)
+        "input()\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert parent.stdout is not None
