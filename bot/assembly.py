@@ -121,11 +121,16 @@ class Assembly:
 
     @cached_property
     def synchronizer(self) -> Synchronizer:
-        from knowledge.conversion import to_markdown
+        from knowledge.isolation import IsolatedConverter
         from knowledge.sync import Synchronizer
 
         return Synchronizer(
-            self.catalog, self.vectors, self.embedder, self.chunker, to_markdown, self.layout.sync_lock
+            self.catalog,
+            self.vectors,
+            self.embedder,
+            self.chunker,
+            IsolatedConverter(),
+            self.layout.sync_lock,
         )
 
     @cached_property

@@ -63,8 +63,8 @@ class AnswerLimits:
     """How many passages are read, how many pieces of evidence the model sees, how much is said."""
 
     passages: int = 8
-    evidence: int = 4
-    max_words: int = 85
+    evidence: int = 5
+    max_words: int = 90
     max_new_tokens: int = 120
     ask_instead: str | None = None
 

@@ -59,8 +59,8 @@ class AnswerSettings(Table):
     """`[answers]`: how much is read for an answer, and how much is said."""
 
     passages: int = Field(default=8, ge=1, le=50)
-    evidence: int = Field(default=4, ge=1, le=20)
-    max_words: int = Field(default=85, ge=15, le=1000)
+    evidence: int = Field(default=5, ge=1, le=20)
+    max_words: int = Field(default=90, ge=15, le=1000)
     ask_instead: str | None = None
 
 

@@ -9,29 +9,33 @@ import asyncio
 import io
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from bot.assembly import Assembly
 from bot.settings import load_settings
-from connectors.terminal import show_answer, terminal_question
+from connectors.terminal import collect_answer, print_sources, terminal_question
 
+WIDTH = 120
 CONFIG = Path(__file__).parents[1] / "examples" / "lorebot.toml"
 
 
 async def picture_of(question: str) -> str:
     """Answer `question` and return what the terminal shows as SVG."""
-    console = Console(record=True, width=110, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     assembly = Assembly(load_settings(CONFIG), print)
     await assembly.warm_up()
     console.print(f'[dim]$[/dim] lorebot ask "{question}"')
     asked = terminal_question(question, frozenset({"everyone"}))
-    await show_answer(assembly.assistant(assembly.settings.generation.adapter), asked, console)
+    answer = await collect_answer(assembly.assistant(assembly.settings.generation.adapter), asked)
     await assembly.close()
+    documents = str(CONFIG.parent / "documents")
+    shown = tuple(replace(c, url=(c.url or "").replace(documents, "/team")) for c in answer.citations)
+    console.print(answer.text, markup=False, highlight=False)
+    print_sources(replace(answer, citations=shown), console)
     picture = console.export_svg(title="lorebot")
-    documents = CONFIG.parent / "documents"
-    picture = picture.replace(str(documents), "/team")
     # The picture takes a font of the reader's machine: nothing is fetched when it is looked at.
     return re.sub(r"@font-face\s*\{.*?\}", "", picture, flags=re.DOTALL)
 

@@ -33,10 +33,20 @@ class _EndedError(ChildError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one call may take: seconds, and bytes of address space (where the system can limit it)."""
+    """What one call may take: seconds, and bytes of address space (where the system can limit it).
+
+    A megabyte of argument gives more seconds, up to `most_seconds`: a page of text in a PDF is about a
+    kilobyte, and takes a tenth of a second and more.
+    """
 
     seconds: float = 60.0
     memory_bytes: int = 1024**3
+    seconds_a_megabyte: float = 300.0
+    most_seconds: float = 600.0
+
+    def seconds_for(self, size: int) -> float:
+        """Give the seconds for an argument of so many bytes."""
+        return max(self.seconds, min(self.seconds + self.seconds_a_megabyte * size / 1e6, self.most_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +129,11 @@ class IsolatedFunction:
         raise ChildError("cannot be converted: the process for it does not start")
 
     def _answer(self, child: _Child, argument: bytes) -> bytes:
+        seconds = self._limits.seconds_for(len(argument))
         try:
             child.connection.send_bytes(argument)
-            if not child.connection.poll(self._limits.seconds):
-                raise ChildError(f"took more than {self._limits.seconds:g} s to convert")
+            if not child.connection.poll(seconds):
+                raise ChildError(f"took more than {seconds:.0f} s to convert")
             return child.connection.recv_bytes()
         except (EOFError, ConnectionError):
             child.process.join(5)
@@ -132,7 +143,7 @@ class IsolatedFunction:
             if child.process.exitcode == -getattr(signal, "SIGKILL", 9):
                 raise ChildError(self._too_much_memory()) from None
             if child.process.exitcode == -getattr(signal, "SIGXCPU", 24):
-                raise ChildError(f"took more than {self._limits.seconds:g} s to convert") from None
+                raise ChildError(f"took more than {seconds:.0f} s to convert") from None
             raise ChildError(
                 f"crashed the program that reads it (exit {child.process.exitcode}), it may be damaged"
             ) from None
@@ -210,7 +221,7 @@ def _serve(connection: Connection, function: str, limits: Limits, idle_seconds: 
     try:
         while connection.poll(idle_seconds):
             argument = connection.recv_bytes()
-            _limit_processor_time(limits.seconds)
+            _limit_processor_time(limits.seconds_for(len(argument)))
             connection.send_bytes(_answered(call, argument))
         code = 0
     except (EOFError, ConnectionError):

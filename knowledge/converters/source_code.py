@@ -95,7 +95,7 @@ def _parts(
 
 def _between(lines: Sequence[str], level: int, after_one: bool, language: str) -> Iterator[str]:
     code = "\n".join(lines)
-    if _CLOSING.fullmatch(code):
+    if not code.strip() or (after_one and _CLOSING.fullmatch(code)):
         return
     if after_one:
         yield heading(level, "further code")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from knowledge.documents import KnowledgeError, Listed, RawDocument, UnreadableError, VanishedError
 from knowledge.sources.addresses import is_public
 from knowledge.sources.crawling import Crawl, Limits, remembered, start_failure
-from knowledge.sources.http import TooLargeError, WebClient, any_address, joined, system_addresses
+from knowledge.sources.http import TooLargeError, WebClient, any_address, joined
 from knowledge.sources.pagememory import PageMemory, RememberedPage
 from knowledge.sources.politeness import PoliteClient
 from knowledge.sources.selection import Selection, too_large
@@ -52,7 +52,6 @@ class WebsiteSource:
         delay_seconds: float = 0.5,
         retry_seconds: float = 2.0,
         user_agent: str = "Lorebot",
-        resolve: Callable[[str, int], Sequence[str]] = system_addresses,
     ) -> None:
         """`include` and `exclude` are patterns as for `FolderSource`, met by the path of a URL; what is not
         included is still followed, what is excluded is not. `allow_private` lets the site be in one's own
@@ -71,7 +70,6 @@ class WebsiteSource:
         self._retry_seconds = retry_seconds
         self._user_agent = user_agent
         self._may_connect = any_address if allow_private else is_public
-        self._resolve = resolve
         self._memory_file = cache_folder / f"{hashlib.sha256(start.encode()).hexdigest()[:16]}.sqlite3"
         self._dates: dict[str, str] = {}
         self._opened: tuple[PoliteClient, PageMemory] | None = None
@@ -204,7 +202,7 @@ class WebsiteSource:
 
     def _web(self) -> tuple[PoliteClient, PageMemory]:
         if self._opened is None:
-            client = WebClient(self._user_agent, self._may_connect, self._resolve)
+            client = WebClient(self._user_agent, self._may_connect)
             polite = PoliteClient(client, self._user_agent, self._delay_seconds, self._retry_seconds)
             self._opened = polite, PageMemory(self._memory_file)
         return self._opened

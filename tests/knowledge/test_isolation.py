@@ -119,6 +119,11 @@ def test_a_function_that_does_not_exist_is_an_error_not_a_hang() -> None:
         IsolatedFunction("isolation_standins:missing")(b"")
 
 
+def test_a_longer_argument_has_more_time_up_to_a_limit() -> None:
+    limits = Limits(seconds=60.0, seconds_a_megabyte=300.0, most_seconds=600.0)
+    assert [limits.seconds_for(size) for size in (0, 1_000_000, 50_000_000)] == [60.0, 360.0, 600.0]
+
+
 # --- documents
 
 

@@ -115,7 +115,6 @@ def test_a_crawl_ends_at_its_depth_and_at_its_number_of_pages(
 ) -> None:
     for number in range(6):
         site.page(f"/{number}", f"/{number + 1}")
-    assert paths(source_of("/0", max_depth=2)) == [] or True
     site.page("/", "/0")
     assert paths(source_of(max_depth=2)) == ["/", "/0", "/1"]
     assert paths(source_of(max_pages=4)) == ["/", "/0", "/1", "/2"]
@@ -388,7 +387,7 @@ def test_a_page_can_be_read_again(site: Site, source_of: Callable[..., WebsiteSo
     ("path", "content_type", "name"),
     [
         ("/a", "text/html", "a.html"),
-        ("/a.php", "text/html;charset=utf-8", "a.php.html"),
+        ("/a.aspx", "text/html;charset=utf-8", "a.aspx.html"),
         ("/", "application/xhtml+xml", "index.html"),
         ("/paper", "application/pdf", "paper.pdf"),
         ("/paper.pdf", "application/octet-stream", "paper.pdf"),
@@ -582,12 +581,12 @@ def test_a_site_in_ones_own_network_is_refused_unless_it_is_allowed(
     assert site.asked == []
 
 
-def test_a_sitemap_cannot_lead_into_ones_own_network(tmp_path: Path) -> None:
+def test_a_sitemap_cannot_lead_into_ones_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("knowledge.sources.website.is_public", lambda address: address == "127.0.0.1")
     with serving("127.0.0.1") as site, serving("127.0.0.2") as inner:
         site.pages["/robots.txt"] = Reply(f"Sitemap: {inner.url('/map.xml')}", "text/plain")
         site.page("/")
         source = WebsiteSource("site", site.url(), AUDIENCE, tmp_path, delay_seconds=0, retry_seconds=0)
-        source._may_connect = lambda address: address == "127.0.0.1"
         with pytest.raises(KnowledgeError, match=r"127\.0\.0\.2, which is not a public address"):
             paths(source)
         assert inner.asked == []

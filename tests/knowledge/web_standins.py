@@ -54,6 +54,7 @@ class Site:
 def serving(host: str = "127.0.0.1") -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             site.headers_of[self.path] = {name.lower(): text for name, text in self.headers.items()}
