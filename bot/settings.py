@@ -19,9 +19,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
-from bot.source_settings import AnySource, FolderSettings, GitSettings, Table, WebsiteSettings
+from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
 
-KINDS: dict[str, type[Table]] = {"folder": FolderSettings, "git": GitSettings, "website": WebsiteSettings}
 CONFIG_NAME = "lorebot.toml"
 PREFIX = "LOREBOT_"
 

@@ -1,6 +1,6 @@
 """The `[[sources]]` tables of the settings, one class a kind, each of which builds its source.
 
-A new kind is one file in `knowledge/sources/`, one class here, and its name in `AnySource`.
+A new kind is one file in `knowledge/sources/`, one class here, and its name in `AnySource` and `KINDS`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from knowledge.documents import Source
+from knowledge.sources.selection import EXCLUDED_BY_DEFAULT
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
-# What is never a document, whatever `exclude` adds.
-NEVER = (".*", "~$*", "*.tmp", "node_modules", "__pycache__")
 
 
 class Table(BaseModel):
@@ -49,7 +48,7 @@ class FolderSettings(SourceTable):
             path=self.path,
             audience=frozenset(self.audience),
             include=self.include,
-            exclude=NEVER + self.exclude,
+            exclude=EXCLUDED_BY_DEFAULT + self.exclude,
             max_bytes=self.max_bytes,
             base_url=self.base_url,
         )
@@ -74,7 +73,7 @@ class GitSettings(SourceTable):
             cache_folder=cache,
             audience=frozenset(self.audience),
             include=self.include,
-            exclude=NEVER + self.exclude,
+            exclude=EXCLUDED_BY_DEFAULT + self.exclude,
             max_bytes=self.max_bytes,
             web_url=self.web_url,
         )
@@ -110,4 +109,60 @@ class WebsiteSettings(SourceTable):
         )
 
 
-AnySource = Annotated[FolderSettings | GitSettings | WebsiteSettings, Field(discriminator="kind")]
+class FeedSettings(SourceTable):
+    """The entries of an RSS or Atom feed; those that fall off it are kept."""
+
+    kind: Literal["feed"]
+    url: str
+    max_entries: int = Field(default=1_000, gt=0)
+    max_bytes: int = Field(default=20_000_000, gt=0)
+    allow_private: bool = False
+
+    def build(self, cache: Path) -> Source:
+        """Make the source, which keeps in `cache` what the feed has shown."""
+        from knowledge.sources.feed import FeedSource
+
+        return FeedSource(
+            name=self.name,
+            url=self.url,
+            audience=frozenset(self.audience),
+            cache_folder=cache,
+            max_entries=self.max_entries,
+            max_bytes=self.max_bytes,
+            allow_private=self.allow_private,
+        )
+
+
+class ObjectsSettings(SourceTable):
+    """The objects below any fsspec URL; credentials come from the environment."""
+
+    kind: Literal["objects"]
+    url: str
+    options: dict[str, str] = Field(default_factory=dict)
+
+    def build(self, cache: Path) -> Source:
+        """Make the source; `cache` is not needed."""
+        from knowledge.sources.objects import ObjectsSource
+
+        return ObjectsSource(
+            name=self.name,
+            url=self.url,
+            audience=frozenset(self.audience),
+            include=self.include,
+            exclude=EXCLUDED_BY_DEFAULT + self.exclude,
+            max_bytes=self.max_bytes,
+            options=self.options,
+        )
+
+
+AnySource = Annotated[
+    FolderSettings | GitSettings | WebsiteSettings | FeedSettings | ObjectsSettings,
+    Field(discriminator="kind"),
+]
+KINDS: dict[str, type[SourceTable]] = {
+    "folder": FolderSettings,
+    "git": GitSettings,
+    "website": WebsiteSettings,
+    "feed": FeedSettings,
+    "objects": ObjectsSettings,
+}

@@ -1,4 +1,4 @@
-"""What every test shares: nothing leaves the machine; the default models are found where they are installed."""
+"""What every test shares: nothing leaves the machine; default models are found where they are installed."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fnmatch
 import logging
 import os
 import stat
@@ -15,8 +14,7 @@ from urllib.parse import quote
 
 from knowledge.conversion import READABLE_SUFFIXES
 from knowledge.documents import KnowledgeError, Listed, RawDocument, UnreadableError, VanishedError
-
-EXCLUDED_BY_DEFAULT = (".*", "~$*", "*.tmp", "node_modules", "__pycache__")
+from knowledge.sources.selection import EXCLUDED_BY_DEFAULT, meets_any, too_large
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +89,7 @@ class FolderSource:
             ) from error
         for entry in entries:
             parts = (*above, entry.name)
-            if _meets_any(parts, self.exclude):
+            if meets_any(parts, self.exclude):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._walk(entry.path, parts, root)
@@ -119,7 +117,7 @@ class FolderSource:
 
     def _is_wanted(self, parts: tuple[str, ...]) -> bool:
         suffix = PurePosixPath(parts[-1]).suffix.lower()
-        return suffix in READABLE_SUFFIXES and _meets_any(parts, self.include)
+        return suffix in READABLE_SUFFIXES and meets_any(parts, self.include)
 
     def _locate(self, uri: str) -> Path:
         """Give the path of a uri that `list` could have yielded."""
@@ -128,7 +126,7 @@ class FolderSource:
         real, root = Path(os.path.realpath(path)), Path(os.path.realpath(self.path))
         if {"", ".", ".."} & set(parts) or real == root or not real.is_relative_to(root):
             raise UnreadableError(f"{uri!r} lies outside the folder of source '{self.name}'.")
-        hidden = any(_meets_any(parts[: depth + 1], self.exclude) for depth in range(len(parts)))
+        hidden = any(meets_any(parts[: depth + 1], self.exclude) for depth in range(len(parts)))
         if hidden or not self._is_wanted(parts):
             raise UnreadableError(
                 f"{uri!r} is not a document of source '{self.name}' (see include and exclude)."
@@ -142,8 +140,7 @@ class FolderSource:
             if not stat.S_ISREG(before.st_mode):
                 raise UnreadableError(f"{path.name} is not a file.")
             if before.st_size > self.max_bytes:
-                size, limit = _size(before.st_size), _size(self.max_bytes)
-                raise UnreadableError(f"{path.name} is {size}; the limit is {limit} (max_bytes).")
+                raise too_large(path.name, before.st_size, self.max_bytes)
             with path.open("rb") as file:
                 content = file.read(self.max_bytes + 1)
             after = path.stat()
@@ -151,30 +148,3 @@ class FolderSource:
             if unchanged and len(content) == after.st_size:
                 return content, after.st_mtime
         raise UnreadableError(f"{path.name} is being written to; it is read again in the next sync.")
-
-
-def _meets_any(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    return any(_meets(parts, pattern) for pattern in patterns)
-
-
-def _meets(parts: tuple[str, ...], pattern: str) -> bool:
-    if "/" not in pattern:
-        return fnmatch.fnmatchcase(parts[-1], pattern)
-    return _meets_parts(parts, tuple(pattern.strip("/").split("/")))
-
-
-def _meets_parts(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    if not pattern or not parts:
-        return not pattern and not parts
-    if pattern[0] == "**":
-        if len(pattern) == 1:
-            return True
-        return any(_meets_parts(parts[skipped:], pattern[1:]) for skipped in range(len(parts)))
-    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _meets_parts(parts[1:], pattern[1:])
-
-
-def _size(count: int) -> str:
-    for unit, factor in (("MB", 1_000_000), ("KB", 1_000)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count} bytes"

@@ -9,6 +9,9 @@ from pathlib import PurePosixPath
 from knowledge.conversion import READABLE_SUFFIXES
 from knowledge.documents import UnreadableError
 
+# What is never a document, whatever else is excluded.
+EXCLUDED_BY_DEFAULT = (".*", "~$*", "*.tmp", "node_modules", "__pycache__")
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -23,12 +26,12 @@ class Selection:
 
     def wants(self, path: str) -> bool:
         """Whether a path (`/` between the parts) meets `include`, and nothing of it `exclude`."""
-        return not self.hides(path) and _meets_any(tuple(path.split("/")), self.include)
+        return not self.hides(path) and meets_any(tuple(path.split("/")), self.include)
 
     def hides(self, path: str) -> bool:
         """Whether a path or a folder above it meets `exclude`."""
         parts = tuple(path.split("/"))
-        return any(_meets_any(parts[: depth + 1], self.exclude) for depth in range(len(parts)))
+        return any(meets_any(parts[: depth + 1], self.exclude) for depth in range(len(parts)))
 
     def wants_file(self, path: str) -> bool:
         """Whether a path is wanted and its suffix tells a type that can be converted."""
@@ -41,7 +44,8 @@ def too_large(name: str, size: int | None, limit: int) -> UnreadableError:
     return UnreadableError(f"{name} {is_over}; the limit is {_readable(limit)} (max_bytes).")
 
 
-def _meets_any(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+def meets_any(parts: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    """Whether the parts of a path meet one of the patterns."""
     return any(_meets(parts, pattern) for pattern in patterns)
 
 

@@ -167,6 +167,15 @@ def test_entities_that_grow_without_end_are_not_expanded(
     assert all(len(source.read(uri).content) < 10_000 for uri in uris(source))
 
 
+def test_a_feed_that_is_a_path_does_not_open_the_file(
+    site: Site, source_of: Callable[..., FeedSource], tmp_path: Path
+) -> None:
+    (tmp_path / "private.xml").write_bytes(rss(item("secret")).content())
+    site.pages["/feed"] = Reply(str(tmp_path / "private.xml"), "application/rss+xml")
+    with pytest.raises(KnowledgeError, match="is no RSS or Atom feed"):
+        uris(source_of())
+
+
 def test_a_feed_in_ones_own_network_is_refused_unless_it_is_allowed(
     site: Site, source_of: Callable[..., FeedSource]
 ) -> None:

@@ -338,6 +338,7 @@ def test_a_page_that_leaves_the_site_and_comes_back_is_loaded_again(
     assert list(versions(source_of())) == ["/"]
     site.page("/", "/a", etag='"1"')
     assert versions(source_of()) == first
+    assert site.paths(200).count("/a") == 2
 
 
 def test_a_damaged_memory_is_made_anew(
@@ -477,6 +478,18 @@ def test_pages_of_the_sitemap_without_a_date_are_asked_whether_they_changed(
     assert versions(source_of()) == first
     assert first.keys() == {"/a", "/b"}
     assert site.paths(304) == ["/a"] and "/c" not in site.paths()
+
+
+def test_what_a_crawl_saw_is_not_taken_for_what_a_later_sitemap_dates(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    site.page("/", text="old words")
+    list(source_of().list())
+    site.page("/", text="new words")
+    site.pages["/sitemap.xml"] = Reply(sitemap(site, ("/", "2024-01-01")), "text/xml")
+    source = source_of()
+    list(source.list())
+    assert b"new words" in source.read(site.url()).content
 
 
 def test_sitemaps_that_robots_txt_names_are_followed_through_indexes_and_packing(
