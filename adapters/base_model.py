@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -185,9 +187,11 @@ def _convert_gguf(location: ModelLocation, gguf_file: str, folder: Path) -> None
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(location.folder, gguf_file=gguf_file, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            location.folder, gguf_file=gguf_file, local_files_only=True, dtype=torch.float32
-        )
+        # The conversion draws a bar of its own, whatever transformers is told.
+        with contextlib.redirect_stderr(io.StringIO()):
+            model = AutoModelForCausalLM.from_pretrained(
+                location.folder, gguf_file=gguf_file, local_files_only=True, dtype=torch.float32
+            )
     except (OSError, ValueError, KeyError) as error:
         raise GenerationError(f"{location.folder / gguf_file} cannot be converted: {error}") from error
     if not tokenizer.chat_template:

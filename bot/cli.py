@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.command import (
+    FAILED,
+    INTERRUPTED,
+    WRONG_USAGE,
+    ConfirmOption,
+    JsonOption,
+    RebuildOption,
+    console,
+    opened,
+    run_sync,
+)
+from bot.library_cli import documents_app, passages_app, sources_app
+
 if TYPE_CHECKING:
-    from asyncio import Runner
-
-    from rich.console import Console
-
-    from bot.assembly import Assembly
     from connectors.conversation import Answer, Question
 
 app = typer.Typer(
@@ -27,9 +33,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+app.add_typer(sources_app, name="sources")
+app.add_typer(documents_app, name="documents")
+app.add_typer(passages_app, name="passages")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 AdapterOption = Annotated[
     str | None, typer.Option(help="Speak through this adapter, NAME or NAME@VERSION; 'base' means none.")
 ]
@@ -66,12 +73,12 @@ def ask(
     from connectors.terminal import collect_answer, show_answer, terminal_question
 
     asked = terminal_question(question, _principals(principal), read_history(history) if history else ())
-    with _opened(context) as (assembly, runner):
+    with opened(context) as (assembly, runner):
         assistant = assembly.assistant(adapter or assembly.settings.generation.adapter)
         if as_json:
             print(answer_as_json(runner.run(collect_answer(assistant, asked))))
         else:
-            runner.run(show_answer(assistant, asked, _console()))
+            runner.run(show_answer(assistant, asked, console()))
 
 
 @app.command()
@@ -79,15 +86,15 @@ def chat(context: typer.Context, adapter: AdapterOption = None, principal: Princ
     """Hold a conversation; follow-up questions are understood."""
     from connectors.terminal import converse, read_prompt, show_answer
 
-    console = _console()
-    with _opened(context) as (assembly, runner):
+    screen = console()
+    with opened(context) as (assembly, runner):
         assistant = assembly.assistant(adapter or assembly.settings.generation.adapter)
         runner.run(assembly.warm_up())
 
         def answered(question: Question) -> Answer:
-            return runner.run(show_answer(assistant, question, console))
+            return runner.run(show_answer(assistant, question, screen))
 
-        converse(answered, console, _principals(principal), read_prompt)
+        converse(answered, screen, _principals(principal), read_prompt)
 
 
 @app.command()
@@ -96,34 +103,12 @@ def sync(
     source: Annotated[
         str | None, typer.Argument(help="One source by its name; all of them otherwise.")
     ] = None,
-    rebuild: Annotated[
-        bool, typer.Option(help="Read every document again and build the index anew.")
-    ] = False,
-    confirm_deletions: Annotated[
-        bool, typer.Option(help="Delete even when a large share of a source is gone.")
-    ] = False,
+    rebuild: RebuildOption = False,
+    confirm_deletions: ConfirmOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the index up to date with its sources."""
-    from bot.contracts import outcomes_as_json
-    from bot.indexing import choose_sources, sync_sources
-    from bot.interruption import cancelled_by_signals
-    from bot.output import print_outcomes, sync_bar
-    from knowledge.sync import SyncOptions
-
-    with _opened(context) as (assembly, _):
-        chosen = choose_sources(assembly.sources, source)
-        options = SyncOptions(assembly.settings.sync.max_deletion_share, confirm_deletions)
-        with sync_bar(_console(stderr=True)) as on_progress, cancelled_by_signals() as cancelled:
-            outcomes = sync_sources(assembly.synchronizer, chosen, options, rebuild, on_progress, cancelled)
-        if as_json:
-            print(outcomes_as_json(outcomes))
-        else:
-            print_outcomes(outcomes, _console())
-    if any(outcome.report is None for outcome in outcomes):
-        raise typer.Exit(FAILED)
-    if cancelled.is_set():
-        raise typer.Exit(INTERRUPTED)
+    run_sync(context, source, rebuild, confirm_deletions, as_json)
 
 
 @app.command()
@@ -140,13 +125,13 @@ def search(
     from bot.output import print_passages
     from knowledge.documents import Reader
 
-    with _opened(context) as (assembly, _):
+    with opened(context) as (assembly, _):
         reader = Reader((_principals(principal),))
         passages = assembly.search.find(accept(question), reader, limit)
         if as_json:
             print(passages_as_json(passages))
         else:
-            print_passages(passages, _console())
+            print_passages(passages, console())
 
 
 @app.command()
@@ -156,12 +141,12 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
     from bot.output import print_status
     from bot.status import read_status
 
-    with _opened(context) as (assembly, _):
+    with opened(context) as (assembly, _):
         found = read_status(assembly)
         if as_json:
             print(status_as_json(found))
         else:
-            print_status(found, _console())
+            print_status(found, console())
 
 
 @app.command("eval")
@@ -188,12 +173,12 @@ def evaluate(
     rows = read_questions(questions, limit)
     settings = load_settings_or_defaults(context.obj)
     chosen = None if retrieval_only else adapter or settings.generation.adapter
-    with counting_bar(_console(stderr=True), "Questions", len(rows)) as count:
+    with counting_bar(console(stderr=True), "Questions", len(rows)) as count:
         outcomes = run_trial(settings, docs, rows, chosen, count)
     if as_json:
         print(metrics_as_json(measure(outcomes)))
     else:
-        print_metrics(measure(outcomes), _console())
+        print_metrics(measure(outcomes), console())
 
 
 @app.command()
@@ -203,7 +188,7 @@ def doctor(context: typer.Context) -> None:
     from bot.output import print_findings
 
     findings = examine(context.obj)
-    print_findings(findings, _console())
+    print_findings(findings, console())
     if any(finding.is_problem for finding in findings):
         raise typer.Exit(FAILED)
 
@@ -221,6 +206,9 @@ def _run() -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error, file=sys.stderr)
+            return WRONG_USAGE
         code = _exit_code(error)
         if code is None:
             raise
@@ -233,12 +221,15 @@ def _exit_code(error: Exception) -> int | None:
     """The exit code of an error that is meant for people; None for a fault of the program."""
     from adapters.generation import GenerationError
     from bot.evaluation import EvaluationError
+    from bot.library import UnknownEntryError
     from bot.settings import SettingsError
     from connectors.conversation import QuestionRefusedError
     from knowledge.documents import KnowledgeError
 
     usage_error = typer.BadParameter.__mro__[1]
-    if isinstance(error, SettingsError | QuestionRefusedError | EvaluationError | usage_error):
+    if isinstance(
+        error, SettingsError | QuestionRefusedError | EvaluationError | UnknownEntryError | usage_error
+    ):
         return WRONG_USAGE
     if isinstance(error, GenerationError | KnowledgeError | OSError):
         return FAILED
@@ -250,30 +241,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split())
 
 
-@contextmanager
-def _opened(context: typer.Context) -> Iterator[tuple[Assembly, Runner]]:
-    """The assembly of the settings and an event loop; both are closed at the end."""
-    from asyncio import Runner
-
-    from bot.assembly import Assembly
-    from bot.settings import load_settings
-
-    stderr = _console(stderr=True)
-    assembly = Assembly(load_settings(context.obj), lambda line: stderr.print(line, markup=False))
-    with Runner() as runner:
-        try:
-            yield assembly, runner
-        finally:
-            runner.run(assembly.close())
-
-
 def _principals(named: list[str] | None) -> frozenset[str]:
     from connectors.conversation import EVERYONE
 
     return frozenset({EVERYONE, *(named or ())})
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.indexing import SourceOutcome
+from bot.library import Change, DocumentDetails, DocumentList, PassageList, SourceDetails, SourceList
 from bot.status import Status
 from connectors.conversation import Answer
 from knowledge.documents import FoundPassage
@@ -66,6 +67,13 @@ def status_as_json(status: Status) -> str:
     """The contract of `lorebot status --json`."""
     name, version, digest = status.adapter
     return _dump({**asdict(status), "adapter": {"name": name, "version": version, "hash": digest}})
+
+
+def view_as_json(
+    view: SourceList | SourceDetails | DocumentList | DocumentDetails | PassageList | Change,
+) -> str:
+    """The contract of `sources`, `documents` and `passages` with `--json`: the fields of `bot.library`."""
+    return _dump(asdict(view))
 
 
 def _dump(value: dict[str, Any]) -> str:

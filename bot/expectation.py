@@ -56,6 +56,7 @@ _ASKS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
             AnswerKind.MONEY,
             r"\bhow (?:much|expensive)\b.*"
             r"\b(?:costs?|pay|paid|price|charged?|fee|worth|spen[dt]|earn|refund|for)\b"
+            r"|\bhow much (?:is|are|was|were)\b"
             r"|\bwhat (?:do|does|did|will|would)\b.*\bcost\b"
             rf"|{_WHAT}(?:price|cost|fee|fare|salary|budget|allowance|charge)\b",
         ),

@@ -122,9 +122,11 @@ def _ended(text: str) -> str:
 def _row(question: str, text: str, max_words: int) -> str:
     """A row as "**Cascade 2** — Price: $129; Weight: 410 g"; a wide one loses columns nobody asked for."""
     cells = [(name, value) for name, _, value in (cell.partition(": ") for cell in text.split("; "))]
-    if not all(value for _, value in cells):
+    # The first column of a table often has no name of its own.
+    subject = cells[0][1] or cells[0][0]
+    rest = cells[1:]
+    if not all(value for _, value in rest):
         return text
-    (_, subject), *rest = cells
     asked = set(content_stems(question))
     if len(text.split()) > max_words:
         kind = expected(question)

@@ -38,14 +38,14 @@ class Status:
     adapters: tuple[str, ...]
 
 
-def read_status(assembly: Assembly) -> Status:
-    """Read the state without loading a model. Raises `GenerationError` when the adapter is not there."""
+def read_sources(assembly: Assembly) -> tuple[SourceStatus, ...]:
+    """The state of every source: those of the settings, then those that are only in the index."""
     catalog = assembly.catalog
     counts, syncs = catalog.counts(), catalog.last_syncs()
-    configured = tuple(assembly.sources)
-    forgotten = tuple(name for name in catalog.sources_seen() if name not in configured)
+    configured = tuple(source.name for source in assembly.settings.sources)
+    unconfigured = tuple(name for name in catalog.sources_seen() if name not in configured)
     sources = []
-    for name in configured + forgotten:
+    for name in configured + unconfigured:
         documents, passages = counts.by_source.get(name, (0, 0))
         last = syncs.get(name)
         sources.append(
@@ -59,12 +59,19 @@ def read_status(assembly: Assembly) -> Status:
                 failing=tuple(f"{failure.uri}: {failure.error}" for failure in catalog.failures(name)),
             )
         )
+    return tuple(sources)
+
+
+def read_status(assembly: Assembly) -> Status:
+    """Read the state without loading a model. Raises `GenerationError` when the adapter is not there."""
+    catalog = assembly.catalog
+    counts, sources = catalog.counts(), read_sources(assembly)
     finished = [source.last_sync for source in sources if source.last_sync]
     name = assembly.settings.generation.adapter
     active = ("base", "", "") if name == BASE else _triple(assembly, name)
     return Status(
         home=str(assembly.settings.home),
-        sources=tuple(sources),
+        sources=sources,
         documents=counts.documents,
         passages=counts.passages,
         index_generation=catalog.generation(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -28,6 +29,7 @@ from connectors.conversation import (
 
 PLACE = Place("terminal", "terminal")
 CUT_OFF = "The answer was cut off; ask again."
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 QUIT_WORDS = frozenset({"exit", "quit", ":q", "/quit", "/exit"})
 
 
@@ -73,12 +75,17 @@ async def _print_events(
             status.update(escape(event.text))
         elif isinstance(event, TextDelta):
             status.stop()
-            console.print(event.text, end="", markup=False, highlight=False, soft_wrap=True)
+            console.print(styled(event.text), end="", highlight=False, soft_wrap=True)
         elif isinstance(event, Answered):
             answer = event.answer
     if answer is None:
         raise QuestionRefusedError(CUT_OFF)
     return answer
+
+
+def styled(markdown: str) -> str:
+    """An answer's text as Rich markup: what Markdown sets in bold is bold."""
+    return _BOLD.sub(r"[bold]\1[/bold]", escape(markdown))
 
 
 def print_sources(answer: Answer, console: Console, now: datetime | None = None) -> None:
@@ -95,6 +102,7 @@ def print_sources(answer: Answer, console: Console, now: datetime | None = None)
         f"[dim]{escape(answer.model)} · {escape(voice)} · index {answer.index_generation} · "
         f"first text {answer.timings.first_text:.1f} s, whole answer {answer.timings.total:.1f} s[/dim]",
         highlight=False,
+        soft_wrap=True,
     )
 
 

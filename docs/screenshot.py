@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bot.assembly import Assembly
 from bot.settings import load_settings
-from connectors.terminal import collect_answer, print_sources, terminal_question
+from connectors.terminal import collect_answer, print_sources, styled, terminal_question
 
 WIDTH = 120
 CONFIG = Path(__file__).parents[1] / "examples" / "lorebot.toml"
@@ -33,7 +33,7 @@ async def picture_of(question: str) -> str:
     await assembly.close()
     documents = str(CONFIG.parent / "documents")
     shown = tuple(replace(c, url=(c.url or "").replace(documents, "/team")) for c in answer.citations)
-    console.print(answer.text, markup=False, highlight=False)
+    console.print(styled(answer.text), highlight=False)
     print_sources(replace(answer, citations=shown), console)
     picture = console.export_svg(title="lorebot")
     # The picture takes a font of the reader's machine: nothing is fetched when it is looked at.

@@ -10,12 +10,21 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from knowledge.reading import CatalogReader, Vectors, listed
 from knowledge.records import DocumentFailure, DocumentVersion
-from knowledge.schema import audiences, documents, embeddings, failures, generations, passages, syncs
+from knowledge.schema import (
+    audiences,
+    documents,
+    embeddings,
+    failures,
+    forgotten,
+    generations,
+    passages,
+    syncs,
+)
 
 RUNNING = "running"
 INTERRUPTED = "interrupted"
@@ -115,13 +124,34 @@ class Catalog(CatalogReader):
             return connection.execute(delete(embeddings).where(orphan | superseded)).rowcount
 
     def forget_source(self, source: str) -> None:
-        """Remove everything about a source."""
+        """Remove everything about a source, the notes of what was forgotten of it included."""
         with self._write() as connection:
             removed = connection.execute(delete(documents).where(documents.c.source == source)).rowcount
             connection.execute(delete(failures).where(failures.c.source == source))
+            connection.execute(delete(forgotten).where(forgotten.c.source == source))
             connection.execute(delete(syncs).where(syncs.c.source == source))
             if removed:
                 _next_generation(connection)
+
+    def forget_document(self, source: str, uri: str) -> int:
+        """Remove a document and note that it stays out until it is restored; how many passages it had."""
+        d = documents.c
+        here = (d.source == source) & (d.uri == uri)
+        count = select(func.count(passages.c.id)).join_from(passages, documents).where(here)
+        note = upsert(forgotten).on_conflict_do_nothing()
+        with self._write() as connection:
+            had = connection.execute(count).scalar_one()
+            connection.execute(note, {"source": source, "uri": uri, "at": _now()})
+            _forget_failures(connection, source, [uri])
+            if connection.execute(delete(documents).where(here)).rowcount:
+                _next_generation(connection)
+            return had
+
+    def restore_document(self, source: str, uri: str) -> None:
+        """Drop the note that a document stays out."""
+        noted = (forgotten.c.source == source) & (forgotten.c.uri == uri)
+        with self._write() as connection:
+            connection.execute(delete(forgotten).where(noted))
 
     def begin_sync(self, source: str) -> int:
         """Note that a run begins, and that runs which never ended were interrupted; return its id."""

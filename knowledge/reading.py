@@ -7,17 +7,18 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, column, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, column, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from knowledge.documents import KnowledgeError, Reader
 from knowledge.records import (
     Counts,
     DocumentFailure,
+    ForgottenDocument,
     KnownDocument,
     StoredDocument,
     StoredPassage,
@@ -28,6 +29,7 @@ from knowledge.schema import (
     documents,
     embeddings,
     failures,
+    forgotten,
     generations,
     open_engine,
     passages,
@@ -145,18 +147,17 @@ class CatalogReader:
 
     def passages(self, ids: Sequence[int]) -> dict[int, StoredPassage]:
         """The live ones among these passages, by id."""
-        p, d = passages.c, documents.c
-        query = (
-            select(
-                *(p.id, d.source, d.uri, d.url, d.title, p.heading, p.text, p.ordinal, p.start, p.end),
-                *(d.version, d.indexed_at, d.modified_at),
-            )
-            .join_from(passages, documents)
-            .where(p.id.in_(listed("values")))
-        )
+        query = _stored_passages().where(passages.c.id.in_(listed("values")))
         with self._read() as connection:
             rows = connection.execute(query, {"values": json.dumps([int(i) for i in ids])})
             return {row.id: StoredPassage(*tuple(row)) for row in rows}
+
+    def passages_of(self, source: str, uri: str) -> tuple[StoredPassage, ...]:
+        """The live passages of a document, in their order there."""
+        d = documents.c
+        query = _stored_passages().where(d.source == source, d.uri == uri).order_by(passages.c.ordinal)
+        with self._read() as connection:
+            return tuple(StoredPassage(*tuple(row)) for row in connection.execute(query))
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """In how many passages each stem occurs; stems that occur nowhere are left out."""
@@ -196,19 +197,22 @@ class CatalogReader:
 
     def documents(self, source: str) -> tuple[StoredDocument, ...]:
         """The live documents of a source, by uri."""
-        d = documents.c
-        query = (
-            select(
-                *(d.source, d.uri, d.title, d.url, d.version, d.modified_at, d.indexed_at),
-                func.count(passages.c.id),
-            )
-            .select_from(documents.outerjoin(passages))
-            .where(d.source == source)
-            .group_by(d.id)
-            .order_by(d.uri)
-        )
+        query = _stored_documents().where(documents.c.source == source).order_by(documents.c.uri)
         with self._read() as connection:
-            return tuple(StoredDocument(*row) for row in connection.execute(query))
+            return tuple(_stored_document(row) for row in connection.execute(query))
+
+    def document(self, source: str, uri: str) -> StoredDocument | None:
+        """One live document; None when it is not indexed."""
+        query = _stored_documents().where(documents.c.source == source, documents.c.uri == uri)
+        with self._read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _stored_document(row)
+
+    def forgotten(self, source: str) -> tuple[ForgottenDocument, ...]:
+        """The documents of a source that are kept out of the index, by uri."""
+        query = select(forgotten).where(forgotten.c.source == source).order_by(forgotten.c.uri)
+        with self._read() as connection:
+            return tuple(ForgottenDocument(*row) for row in connection.execute(query))
 
     def sources_seen(self) -> tuple[str, ...]:
         """Names of all sources that were ever synced and not forgotten."""
@@ -259,3 +263,28 @@ def listed(name: str) -> Select[tuple[str]]:
 
 def _embedding_of(model: str) -> ColumnElement[bool]:
     return (embeddings.c.text_hash == passages.c.text_hash) & (embeddings.c.model == model)
+
+
+def _stored_passages() -> Select[Any]:
+    p, d = passages.c, documents.c
+    return select(
+        *(p.id, d.source, d.uri, d.url, d.title, p.heading, p.text, p.ordinal, p.start, p.end),
+        *(d.version, d.indexed_at, d.modified_at),
+    ).join_from(passages, documents)
+
+
+def _stored_documents() -> Select[Any]:
+    d = documents.c
+    return (
+        select(
+            *(d.source, d.uri, d.title, d.url, d.version, d.modified_at, d.indexed_at),
+            *(func.count(passages.c.id).label("passages"), audiences.c.principals),
+        )
+        .select_from(documents.join(audiences).outerjoin(passages, passages.c.document_id == d.id))
+        .group_by(d.id)
+    )
+
+
+def _stored_document(row: Row[Any]) -> StoredDocument:
+    fields = row._asdict()
+    return StoredDocument(audience=tuple(fields.pop("principals")), **fields)

@@ -38,7 +38,7 @@ class KnownDocument:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A live document, as an admin looks at it; `passages` is their number."""
+    """A live document, as an admin looks at it; `passages` is their number, `audience` who may read it."""
 
     source: str
     uri: str
@@ -48,6 +48,7 @@ class StoredDocument:
     modified_at: datetime | None
     indexed_at: datetime
     passages: int
+    audience: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,15 @@ class DocumentFailure:
     version: str
     error: str
     failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenDocument:
+    """A document that is kept out of the index, whether its source lists it or not, and since when."""
+
+    source: str
+    uri: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ from sqlalchemy.types import TypeDecorator
 
 from knowledge.documents import KnowledgeError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_SECONDS = 30
+_WITHOUT_FORGOTTEN = 1  # a schema that differs only by the table it lacks
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -119,6 +120,14 @@ failures = Table(
     Column("failed_at", UtcDateTime, nullable=False),
 )
 
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("uri", String, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 syncs = Table(
     "syncs",
     metadata,
@@ -186,13 +195,13 @@ def open_engine(path: Path) -> Engine:
 def _create_tables(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if found == 0:
+    if found in (0, _WITHOUT_FORGOTTEN):
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             # Another process may have made them while this one waited for the lock.
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if found == 0:
-                metadata.create_all(connection)
-                for statement in _LEXICAL_INDEX:
+            if found in (0, _WITHOUT_FORGOTTEN):
+                metadata.create_all(connection)  # only tables that are missing
+                for statement in _LEXICAL_INDEX if found == 0 else ():
                     connection.execute(text(statement))
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 found = SCHEMA_VERSION

@@ -145,6 +145,22 @@ class Synchronizer:
             self._vectors.catch_up()
             self._catalog.prune_embeddings(self._embedder.identity)
 
+    def forget_document(self, source_name: str, uri: str) -> int:
+        """Remove a document at once and keep it out, listed or not, until it is restored.
+
+        Returns how many passages it had. A run that is killed here has either noted and removed it or not.
+        """
+        with sync_lock(self._lock_file):
+            passages = self._catalog.forget_document(source_name, uri)
+            self._vectors.catch_up()
+            self._catalog.prune_embeddings(self._embedder.identity)
+            return passages
+
+    def restore_document(self, source_name: str, uri: str) -> None:
+        """Let the next sync index a forgotten document again, if its source still lists it."""
+        with sync_lock(self._lock_file):
+            self._catalog.restore_document(source_name, uri)
+
     def _run(
         self,
         source: Source,
@@ -161,7 +177,8 @@ class Synchronizer:
         sync_id = self._catalog.begin_sync(source.name)
         with self._noting_failure(sync_id):
             on_progress(SyncProgress(source.name, "listing"))
-            listing = {listed.uri: listed.version for listed in source.list()}
+            forgotten = {document.uri for document in self._catalog.forgotten(source.name)}
+            listing = {listed.uri: listed.version for listed in source.list() if listed.uri not in forgotten}
             run = DocumentsRun(
                 self._catalog, self._embedder, self._chunker, self._convert, source, trusted, cancelled
             )

@@ -73,3 +73,12 @@ def own_documents(tmp_path: Path) -> Path:
         'home = "home"\n[[sources]]\nname = "office"\nkind = "folder"\npath = "documents"\n', encoding="utf-8"
     )
     return tmp_path
+
+
+@pytest.fixture
+def office(own_documents: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> Path:
+    """The working folder of a team with two documents, its models made ready before."""
+    (own_documents / "home").mkdir()
+    (own_documents / "home" / "models").symlink_to(models)
+    monkeypatch.chdir(own_documents)
+    return own_documents

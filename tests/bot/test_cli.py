@@ -12,15 +12,6 @@ import pytest
 Lorebot = Callable[..., Any]
 
 
-@pytest.fixture
-def office(own_documents: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -> Path:
-    """The working folder of a team with two documents, its models made ready before."""
-    (own_documents / "home").mkdir()
-    (own_documents / "home" / "models").symlink_to(models)
-    monkeypatch.chdir(own_documents)
-    return own_documents
-
-
 def test_sync_counts_what_it_did_in_json(lorebot: Lorebot, office: Path) -> None:
     first = json.loads(lorebot("sync", "--json").out)
     second = json.loads(lorebot("sync", "--json").out)

@@ -65,6 +65,12 @@ def test_the_answer_stays_within_its_words_but_for_the_first_piece() -> None:
     assert [piece.text for piece in said] == [long]
 
 
+def test_a_row_whose_first_column_has_no_name_becomes_a_line_too() -> None:
+    row = _evidence("Weight; Cascade 2: 410 g; Cascade 3: 520 g", kind="row")
+    (said,) = quote("What does the Cascade 2 weigh?", [row])
+    assert said.text == "**Weight** — Cascade 2: 410 g; Cascade 3: 520 g."
+
+
 def test_a_table_row_becomes_a_line() -> None:
     row = _evidence("Model: Cascade 2; Price: $129; Weight: 410 g", kind="row")
     (said,) = quote("What does the Cascade 2 weigh?", [row])

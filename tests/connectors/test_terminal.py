@@ -17,7 +17,15 @@ from connectors.conversation import (
     Timings,
     Voice,
 )
-from connectors.terminal import age, collect_answer, converse, show_answer, source_line, terminal_question
+from connectors.terminal import (
+    age,
+    collect_answer,
+    converse,
+    show_answer,
+    source_line,
+    styled,
+    terminal_question,
+)
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EVERYONE = frozenset({"everyone"})
@@ -78,6 +86,14 @@ async def test_an_answer_is_shown_with_its_text_sources_and_voice() -> None:
     assert "[1] Returns [policy] › Opened items" in text
     assert "warm@2" in text
     assert "index 3" in text
+
+
+def test_bold_words_are_bold_and_markers_stay() -> None:
+    console = screen()
+
+    console.print(styled("**Badger 6** — Price: £165.00 [1]."), highlight=False)
+
+    assert shown(console) == "Badger 6 — Price: £165.00 [1].\n"
 
 
 async def test_an_answer_can_be_had_without_showing_it() -> None:

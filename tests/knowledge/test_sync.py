@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -250,6 +252,116 @@ def test_a_forgotten_source_is_gone(index: Index, source: MemorySource) -> None:
     index.sync(source)
     index.synchronizer.forget_source("handbook")
     assert (index.texts(), index.catalog.sources_seen()) == ([], ())
+
+
+# Forgetting a document
+
+
+def test_a_forgotten_document_is_gone_at_once_with_its_embeddings(index: Index, source: MemorySource) -> None:
+    index.sync(source)
+    lunch = index.catalog.passages_of("handbook", "lunch.md")[0]
+    text_hash = hashlib.sha256(b"lunch.md\n\nLunch is at noon.").hexdigest()
+    kept_before = index.catalog.without_embedding("words-1", [text_hash])
+    assert index.synchronizer.forget_document("handbook", "lunch.md") == 1
+    assert index.texts() == ["Opened items too.", "Thirty days to return."]
+    assert index.catalog.passages([lunch.passage_id]) == {}
+    assert (kept_before, index.catalog.without_embedding("words-1", [text_hash])) == (set(), {text_hash})
+    assert read_seal(index.home / "vectors").stamp == index.catalog.stamp()
+
+
+def test_what_other_documents_say_too_stays_embedded(index: Index) -> None:
+    source = MemorySource()
+    source.put("a/note.md", "The same note.")
+    source.put("b/note.md", "The same note.")
+    index.synchronizer._convert = lambda raw: to_markdown(RawDocument(raw.uri, "note.md", raw.content))
+    index.sync(source)
+    index.synchronizer.forget_document("handbook", "a/note.md")
+    assert index.catalog.live("words-1")[0].size == 1
+
+
+def test_a_forgotten_document_stays_out_although_its_source_lists_it(
+    index: Index, source: MemorySource
+) -> None:
+    index.sync(source)
+    index.synchronizer.forget_document("handbook", "lunch.md")
+    source.put("lunch.md", "Lunch is at one.")
+    report = index.sync(source)
+    assert (source.reads, report.added, report.removed, report.unchanged) == ([], (), (), 1)
+    index.rebuild(source)
+    assert source.reads == ["returns.md"]
+
+
+def test_a_forgotten_document_stays_out_after_it_left_the_source_and_came_back(
+    index: Index, source: MemorySource
+) -> None:
+    index.sync(source)
+    index.synchronizer.forget_document("handbook", "lunch.md")
+    text = source.documents.pop("lunch.md")
+    index.sync(source)
+    source.documents["lunch.md"] = text
+    assert index.sync(source).added == ()
+
+
+def test_a_restored_document_is_indexed_by_the_next_run(index: Index, source: MemorySource) -> None:
+    index.sync(source)
+    index.synchronizer.forget_document("handbook", "lunch.md")
+    index.synchronizer.restore_document("handbook", "lunch.md")
+    assert index.sync(source).added == ("lunch.md",)
+    assert "Lunch is at noon." in index.texts()
+
+
+def test_a_document_is_forgotten_in_one_source_only(index: Index, source: MemorySource) -> None:
+    other = MemorySource(name="drive")
+    other.put("lunch.md", "Lunch is at one.")
+    index.sync(source)
+    index.sync(other)
+    index.synchronizer.forget_document("handbook", "lunch.md")
+    assert (index.sync(other).unchanged, index.catalog.forgotten("drive")) == (1, ())
+
+
+def test_forgetting_a_document_that_fails_ends_its_failure(index: Index, source: MemorySource) -> None:
+    source.put("broken.md", "%broken")
+    index.sync(source)
+    index.synchronizer.forget_document("handbook", "broken.md")
+    report = index.sync(source)
+    assert (report.failed, report.still_failing, index.catalog.failures("handbook")) == ((), 0, ())
+
+
+def test_forgotten_documents_do_not_count_as_deletions_that_need_confirming(index: Index) -> None:
+    source = many(40)
+    index.sync(source)
+    for n in range(13):
+        index.synchronizer.forget_document("handbook", f"{n:04}.md")
+    report = index.sync(source)
+    assert (report.failed, report.unchanged) == ((), 27)
+
+
+def test_nothing_is_forgotten_while_a_sync_runs(index: Index, source: MemorySource) -> None:
+    index.sync(source)
+    with sync_lock(index.home / "sync.lock"), pytest.raises(SyncBusyError):
+        index.synchronizer.forget_document("handbook", "lunch.md")
+    assert index.catalog.forgotten("handbook") == ()
+
+
+def test_what_is_forgotten_of_a_source_is_forgotten_with_it(index: Index, source: MemorySource) -> None:
+    index.sync(source)
+    index.synchronizer.forget_document("handbook", "lunch.md")
+    index.synchronizer.forget_source("handbook")
+    assert index.sync(source).added == ("returns.md", "lunch.md")
+
+
+def test_a_catalog_from_before_documents_could_be_forgotten_is_read_as_it_is(
+    index: Index, source: MemorySource
+) -> None:
+    index.sync(source)
+    index.catalog.close()
+    with sqlite3.connect(index.catalog.path) as connection:
+        connection.execute("DROP TABLE forgotten")
+        connection.execute("PRAGMA user_version = 1")
+    later = Index(index.home)
+    later.synchronizer.forget_document("handbook", "lunch.md")
+    report = later.sync(source)
+    assert (report.unchanged, report.passages_embedded) == (1, 0)
 
 
 # Rebuilding
