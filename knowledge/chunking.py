@@ -198,7 +198,7 @@ def _pieces(markdown: str, blocks: Sequence[Block]) -> Iterator[_Atom]:
 
 
 def _sentences(markdown: str, block: Block) -> Iterator[tuple[int, int]]:
-    """Yield the spans of the sentences by sentencex, which knows abbreviations (https://pypi.org/project/sentencex/)."""
+    """Yield the spans of the sentences by sentencex, which knows abbreviations (https://github.com/wikimedia/sentencex)."""
     from sentencex import get_sentence_boundaries
 
     start = block.start

@@ -57,7 +57,7 @@ def webpage_to_markdown(page: str, url: str | None) -> tuple[str | None, str]:
 
 
 def html_to_markdown(page: str, **options: Any) -> str:
-    """Convert all of a page, or of the `<body>` it has, with markdownify's options (https://pypi.org/project/markdownify/)."""
+    """Convert all of a page, or of the `<body>` it has, with markdownify's options (https://github.com/matthewwithanm/python-markdownify)."""
     from markitdown import StreamInfo
     from markitdown.converters import HtmlConverter
 
