@@ -145,11 +145,17 @@ class CatalogReader:
             except OperationalError as error:
                 raise KnowledgeError(f"Not an FTS5 expression: {match!r} ({error.orig})") from error
 
-    def passages(self, ids: Sequence[int]) -> dict[int, StoredPassage]:
-        """The live ones among these passages, by id."""
+    def passages(
+        self, ids: Sequence[int], audiences: Sequence[int] | None = None
+    ) -> dict[int, StoredPassage]:
+        """The live ones among these passages (and of these audiences, if given), by id."""
         query = _stored_passages().where(passages.c.id.in_(listed("values")))
+        values = {"values": json.dumps([int(i) for i in ids])}
+        if audiences is not None:
+            query = query.where(documents.c.audience_id.in_(listed("audiences")))
+            values["audiences"] = json.dumps([int(a) for a in audiences])
         with self._read() as connection:
-            rows = connection.execute(query, {"values": json.dumps([int(i) for i in ids])})
+            rows = connection.execute(query, values)
             return {row.id: StoredPassage(*tuple(row)) for row in rows}
 
     def passages_of(self, source: str, uri: str) -> tuple[StoredPassage, ...]:

@@ -48,7 +48,8 @@ class Search:
         dense = dict(self._vectors.query(vector, _CANDIDATES, audiences))
         words, terms = self._terms(question)
         lexical = self._lexical(words, audiences)
-        passages = self._catalog.passages([*dense, *list(lexical)[:_CANDIDATES]])
+        # Asked for again: a source may have been closed to this reader since the searches looked.
+        passages = self._catalog.passages([*dense, *list(lexical)[:_CANDIDATES]], audiences)
         cosines = dense | self._cosines(vector, passages.keys() - dense.keys())
         scores = {i: search_score(terms, cosines.get(i, 0.0), lexical.get(i, 0.0)) for i in passages}
         best = nlargest(max(_READ, 2 * limit), scores, key=scores.__getitem__)
