@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.models import LocatedModel, is_on_hub, locate_model
-from bot.settings import Settings
+from bot.settings import Settings, SettingsError
 from knowledge.documents import EVERYONE, Reader, Source
 
 if TYPE_CHECKING:
@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
     from adapters.local import LocalGenerator
     from adapters.registry import AdapterRegistry
+    from adapters.remote import RemoteGenerator
     from bot.assistant import Assistant
+    from bot.jobs import JobTable
+    from bot.live_index import LiveIndex
+    from bot.progress import RunNotes
+    from bot.rewriting import Rewriter
     from knowledge.catalog import Catalog
     from knowledge.chunking import Chunker
+    from knowledge.edition import MadeWith
+    from knowledge.editions import Editions, Rebuilding
     from knowledge.embedding import Embedding
-    from knowledge.search import Search
+    from knowledge.reranking import Reranker
     from knowledge.sync import Synchronizer
-    from knowledge.vectors import VectorIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,14 @@ class HomeLayout:
     models: Path
 
     @property
-    def catalog(self) -> Path:
-        return self.home / "catalog.sqlite"
+    def index(self) -> Path:
+        """The editions of the index, see `knowledge.editions`."""
+        return self.home / "index"
 
     @property
-    def vectors(self) -> Path:
-        return self.home / "vectors"
+    def locks(self) -> Path:
+        """Locks of the sources that are being synced."""
+        return self.home / "locks"
 
     @property
     def sources(self) -> Path:
@@ -48,8 +56,13 @@ class HomeLayout:
         return self.home / "sources"
 
     @property
-    def sync_lock(self) -> Path:
-        return self.home / "sync.lock"
+    def jobs(self) -> Path:
+        return self.home / "schedule.sqlite"
+
+    @property
+    def running(self) -> Path:
+        """What is being synced, and how far."""
+        return self.home / "running"
 
 
 class Assembly:
@@ -65,7 +78,8 @@ class Assembly:
         self.layout = HomeLayout(settings.home, models or settings.home / "models")
         self._announce = announce
         settings.home.mkdir(parents=True, exist_ok=True)
-        if not any(map(is_on_hub, (settings.models.embedding, settings.models.generation))):
+        named = settings.models
+        if not any(map(is_on_hub, (named.embedding, named.generation, named.reranker or ""))):
             os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
     @cached_property
@@ -88,10 +102,32 @@ class Assembly:
         return locate_model("models.generation", self.settings.models.generation)
 
     @cached_property
-    def catalog(self) -> Catalog:
-        from knowledge.catalog import Catalog
+    def editions(self) -> Editions:
+        from knowledge.editions import Editions
+        from knowledge.older_layout import adopt
+        from knowledge.vectors import open_vectors
 
-        return Catalog(self.layout.catalog)
+        # Where a home without editions keeps its index.
+        older, vectors = self.layout.home / "catalog.sqlite", self.layout.home / "vectors"
+        adopt(older, vectors, self.layout.index, self.settings.models.embedding)
+        open_index = partial(open_vectors, chroma_from=self.settings.sync.chroma_from)
+        return Editions(self.layout.index, self._announce, open_index)
+
+    @property
+    def catalog(self) -> Catalog:
+        """The live catalog; another may take over, so take it anew for each thing to do."""
+        return self.editions.live().catalog
+
+    @property
+    def rebuilding(self) -> Rebuilding | None:
+        """How far an index with other settings is, which is built beside the live one."""
+        return self.editions.rebuilding(source.name for source in self.settings.sources)
+
+    def is_syncing(self, source: str) -> bool:
+        """Whether a run of this source is on, in this process or another."""
+        from knowledge.locking import is_locked
+
+        return is_locked(self.layout.locks, source)
 
     @cached_property
     def embedder(self) -> Embedding:
@@ -108,16 +144,40 @@ class Assembly:
         )
 
     @cached_property
-    def vectors(self) -> VectorIndex:
-        from knowledge.vectors import open_vectors
+    def search(self) -> LiveIndex:
+        from bot.live_index import LiveIndex
 
-        return open_vectors(self.layout.vectors, self.catalog, self.embedder.identity, self._announce)
+        audiences = {source.name: frozenset(source.audience) for source in self.settings.sources}
+        return LiveIndex(self.editions, self._embedder_of, audiences, self.reranker)
 
     @cached_property
-    def search(self) -> Search:
-        from knowledge.search import Search
+    def reranker(self) -> Reranker | None:
+        """The cross-encoder that orders the best passages, where the settings name one."""
+        from knowledge.reranking import CrossEncoderReranker
 
-        return Search(self.catalog, self.vectors, self.embedder)
+        spec = self.settings.models.reranker
+        return CrossEncoderReranker(locate_model("models.reranker", spec).path) if spec else None
+
+    def _embedder_of(self, made_with: MadeWith) -> Embedding:
+        """The embedder of an edition, which may have been made with other settings."""
+        from knowledge.documents import KnowledgeError
+        from knowledge.embedding import WordsOnly, load_embedder
+
+        if made_with.embedder in ("", self.embedder.identity):
+            return self.embedder
+        try:
+            model = locate_model("models.embedding", made_with.model)
+            embedder = load_embedder(model.path, self.layout.models, self._threads)
+            if embedder.identity == made_with.embedder:
+                return embedder
+            reason = "it is not the same any more"
+        except (SettingsError, KnowledgeError, OSError) as error:
+            reason = str(error)
+        self._announce(
+            f"The embedding model that the index was made with ({made_with.model}) cannot be used, {reason}: "
+            "passages are found by their words alone until the index is rebuilt."
+        )
+        return WordsOnly()
 
     @cached_property
     def synchronizer(self) -> Synchronizer:
@@ -125,13 +185,26 @@ class Assembly:
         from knowledge.sync import Synchronizer
 
         return Synchronizer(
-            self.catalog,
-            self.vectors,
+            self.editions,
             self.embedder,
             self.chunker,
             IsolatedConverter(),
-            self.layout.sync_lock,
+            self.layout.locks,
+            self.settings.models.embedding,
+            [source.name for source in self.settings.sources],
         )
+
+    @cached_property
+    def jobs(self) -> JobTable:
+        from bot.jobs import JobTable
+
+        return JobTable(self.layout.jobs)
+
+    @cached_property
+    def run_notes(self) -> RunNotes:
+        from bot.progress import RunNotes
+
+        return RunNotes(self.layout.running)
 
     @cached_property
     def registry(self) -> AdapterRegistry:
@@ -153,6 +226,27 @@ class Assembly:
         generation = self.settings.generation
         return LocalGenerator(location, self.registry, self.layout.models, self._threads, generation.dtype)
 
+    @cached_property
+    def remote_generator(self) -> RemoteGenerator | None:
+        """The model on a server, where the settings name one."""
+        from adapters.remote import RemoteGenerator
+
+        remote = self.settings.rewriting
+        if remote.url is None or remote.model is None:
+            return None
+        return RemoteGenerator(
+            remote.url, remote.model, os.environ.get(remote.key_env), remote.timeout_seconds
+        )
+
+    @property
+    def rewriter(self) -> Rewriter:
+        """What makes a question stand alone before it searches."""
+        from bot.rewriting import ModelRewriter, RuleRewriter
+
+        if self.remote_generator is None:
+            return RuleRewriter()
+        return ModelRewriter(self.remote_generator, self.settings.rewriting.timeout_seconds)
+
     def assistant(self, adapter: str) -> Assistant:
         """The engine, speaking through `adapter` ("base" for none)."""
         from bot.assistant import AnswerLimits, Assistant
@@ -168,9 +262,9 @@ class Assembly:
             ask_instead=answers.ask_instead,
         )
         return Assistant(
-            self.catalog,
             self.search,
-            Router(self.embedder.embed, self.catalog.document_frequencies),
+            Router(self.embedder.embed, self.search.document_frequencies),
+            self.rewriter,
             EvidenceSelector(self.embedder.embed),
             self.generator,
             adapter,
@@ -189,7 +283,9 @@ class Assembly:
         built = self.__dict__
         if "generator" in built:
             await self.generator.close()
-        if "vectors" in built:
-            self.vectors.close()
-        if "catalog" in built:
-            self.catalog.close()
+        if built.get("remote_generator") is not None:
+            await built["remote_generator"].close()
+        if "editions" in built:
+            self.editions.close()
+        if "jobs" in built:
+            self.jobs.close()

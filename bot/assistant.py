@@ -6,18 +6,19 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.generation import GenerationError, GenerationRequest, Generator
 from bot.answerability import ANSWERABLE, answerability
 from bot.citations import SentenceStream, answers, verify
+from bot.disagreement import Disagreement, is_stated, note, settle
 from bot.draft import Draft
 from bot.evidence import Evidence, EvidenceSelector
-from bot.followup import stand_alone
 from bot.prompt import grounded_prompt, smalltalk_prompt
 from bot.quoting import quote
+from bot.rewriting import Rewriter
 from bot.routing import Router
 from connectors.conversation import (
     Answer,
@@ -42,20 +43,24 @@ SMALLTALK_TOKENS = 48
 SAID_SHARE = 0.6
 
 
-class Retrieval(Protocol):
-    """What the engine needs of the knowledge wing."""
+class Index(Protocol):
+    """What the engine needs of the knowledge wing for one question."""
 
     def find(self, question: str, reader: Reader, limit: int) -> tuple[FoundPassage, ...]: ...
 
+    def corrected(self, question: str, reader: Reader) -> str: ...
+
     def term_weights(self, question: str) -> dict[str, float]: ...
 
-
-class Index(Protocol):
-    """What an answer tells about the index."""
-
-    def passage_count(self) -> int: ...
+    def readable_passages(self, reader: Reader) -> int: ...
 
     def generation(self) -> int: ...
+
+
+class Library(Protocol):
+    """Gives each question the index as it is when the question comes."""
+
+    def reading(self) -> AbstractContextManager[Index]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +99,18 @@ class Assistant:
 
     def __init__(
         self,
-        index: Index,
-        retrieval: Retrieval,
+        library: Library,
         router: Router,
+        rewriter: Rewriter,
         selector: EvidenceSelector,
         generator: Generator,
         adapter: str,
         limits: AnswerLimits,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._index = index
-        self._retrieval = retrieval
+        self._library = library
         self._router = router
+        self._rewriter = rewriter
         self._selector = selector
         self._generator = generator
         self._adapter = adapter
@@ -122,15 +127,17 @@ class Assistant:
         voice = Voice(version.name, version.version, version.hash)
         watch = _Stopwatch(self._clock)
         laps: dict[str, float] = {}
-        smalltalk = await asyncio.to_thread(self._router.is_smalltalk, text)
-        laps["route"] = watch.lap()
-        work = _Work(question, text, voice, watch, laps, Draft())
-        events = self._chat(work) if smalltalk else self._consult(work)
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    watch.saw_text()
-                yield event
+        with ExitStack() as stack:
+            index = await asyncio.to_thread(stack.enter_context, self._library.reading())
+            smalltalk = await asyncio.to_thread(self._router.is_smalltalk, text)
+            laps["route"] = watch.lap()
+            work = _Work(question, text, voice, index, watch, laps, Draft())
+            events = self._chat(work) if smalltalk else self._consult(work)
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        watch.saw_text()
+                    yield event
 
     async def _chat(self, work: _Work) -> AsyncGenerator[AnswerEvent, None]:
         """Small talk: the adapter alone, held to sentences that state nothing checkable."""
@@ -152,10 +159,12 @@ class Assistant:
 
     async def _consult(self, work: _Work) -> AsyncGenerator[AnswerEvent, None]:
         """A question to the documents: retrieve, select, generate, verify; or say that nothing is there."""
-        count = await asyncio.to_thread(self._index.passage_count)
-        yield Progress(f"Searching {count:,} passages")
-        standing = stand_alone(work.text, work.question.history)
-        found = await asyncio.to_thread(self._read, standing, reader_of(work.question))
+        reader = reader_of(work.question)
+        count = await asyncio.to_thread(work.index.readable_passages, reader)
+        yield Progress(f"Searching {_counted(count, 'passage')}")
+        standing = await self._rewriter.rewrite(work.text, work.question.history)
+        standing = await asyncio.to_thread(work.index.corrected, standing, reader)
+        found = await asyncio.to_thread(self._read, work.index, standing, reader)
         work.laps["retrieve"] = work.watch.lap()
         if found.confidence < ANSWERABLE or not found.evidence:
             nearest = nearest_documents(found.passages)
@@ -171,15 +180,18 @@ class Assistant:
                 yield delta
         for delta in await asyncio.to_thread(self._quote, work, standing, found):
             yield delta
+        for delta in self._note(work, found):
+            yield delta
         work.laps["verify"] += work.watch.lap()
         yield Answered(self._finish(work, "knowledge", standing))
 
-    def _read(self, standing: str, reader: Reader) -> _Found:
-        passages = self._retrieval.find(standing, reader, self._limits.passages)
-        weights = self._retrieval.term_weights(standing)
+    def _read(self, index: Index, standing: str, reader: Reader) -> _Found:
+        passages = index.find(standing, reader, self._limits.passages)
+        weights = index.term_weights(standing)
         evidence = self._selector.select(standing, passages, weights, self._limits.evidence)
         confidence = answerability(standing, evidence, passages, weights) if evidence else 0.0
-        return _Found(passages, evidence, confidence)
+        settled = settle(standing, evidence)
+        return _Found(passages, settled.evidence, confidence, settled.disagreements)
 
     async def _speak(self, work: _Work, standing: str, found: _Found) -> AsyncGenerator[TextDelta, None]:
         """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
@@ -221,6 +233,14 @@ class Assistant:
             deltas.append(TextDelta(work.draft.say(piece.text, (passage,), 1.0, "quoted")))
         return deltas
 
+    def _note(self, work: _Work, found: _Found) -> list[TextDelta]:
+        """What another document says instead of the answer, with both dates; at most one sentence."""
+        for entry in found.disagreements:
+            passages = (entry.held.passage, entry.other.passage)
+            if work.draft.cites(entry.held.passage) and is_stated(entry, work.draft.text):
+                return [TextDelta(work.draft.say(note(entry), passages, 1.0, "noted"))]
+        return []
+
     async def _generate(
         self, request: GenerationRequest
     ) -> AsyncGenerator[tuple[str, tuple[int, ...]], None]:
@@ -257,7 +277,7 @@ class Assistant:
             sentences=tuple(work.draft.sentences),
             voice=work.voice,
             model=self._generator.model,
-            index_generation=self._index.generation(),
+            index_generation=work.index.generation(),
             timings=work.watch.timings(work.laps),
         )
 
@@ -267,6 +287,7 @@ class _Work:
     question: Question
     text: str
     voice: Voice
+    index: Index
     watch: _Stopwatch
     laps: dict[str, float]
     draft: Draft
@@ -277,6 +298,7 @@ class _Found:
     passages: tuple[FoundPassage, ...]
     evidence: tuple[Evidence, ...]
     confidence: float
+    disagreements: tuple[Disagreement, ...]
 
 
 def accept(text: str) -> str:
@@ -301,8 +323,8 @@ def reader_of(question: Question) -> Reader:
 
 def nearest_documents(passages: Sequence[FoundPassage]) -> tuple[NearDocument, ...]:
     """The documents of the best passages, best first, each once."""
-    documents = {p.uri: NearDocument(p.title, p.uri, p.url) for p in reversed(passages)}
-    best_first = [documents[uri] for uri in dict.fromkeys(p.uri for p in passages)]
+    documents = {(p.source, p.uri): NearDocument(p.title, p.uri, p.url) for p in reversed(passages)}
+    best_first = [documents[key] for key in dict.fromkeys((p.source, p.uri) for p in passages)]
     return tuple(best_first[:NEAREST_DOCUMENTS])
 
 
@@ -320,4 +342,4 @@ def is_said(piece: str, text: str) -> bool:
 
 
 def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

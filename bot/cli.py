@@ -112,6 +112,14 @@ def sync(
 
 
 @app.command()
+def serve(context: typer.Context) -> None:
+    """Keep the index current until stopped: each source on its schedule, watched folders at once."""
+    from bot.serving import serve
+
+    serve(context.obj)
+
+
+@app.command()
 def search(
     context: typer.Context,
     question: Annotated[str, typer.Argument(help="What you want to know.")],

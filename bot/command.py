@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,16 +51,24 @@ def run_sync(
 ) -> None:
     """Sync one source, or all of them, and say what was done. Raises `typer.Exit` when one failed."""
     from bot.contracts import outcomes_as_json
-    from bot.indexing import choose_sources, sync_sources
+    from bot.indexing import choose_sources, sync_options, sync_sources
     from bot.interruption import cancelled_by_signals
     from bot.output import print_outcomes, sync_bar
-    from knowledge.sync import SyncOptions
 
     with opened(context) as (assembly, _):
+        paused = assembly.jobs.paused()
         chosen = choose_sources(assembly.sources, source)
-        options = SyncOptions(assembly.settings.sync.max_deletion_share, confirm_deletions)
-        with sync_bar(console(stderr=True)) as on_progress, cancelled_by_signals() as cancelled:
-            outcomes = sync_sources(assembly.synchronizer, chosen, options, rebuild, on_progress, cancelled)
+        if source is None:
+            chosen = tuple(one for one in chosen if one.name not in paused)
+        _say_paused(paused.keys(), source)
+        options = sync_options(assembly.settings.sync, confirm_deletions=confirm_deletions)
+        run = assembly.synchronizer.rebuild if rebuild else assembly.synchronizer.sync
+        with (
+            sync_bar(console(stderr=True)) as show,
+            assembly.run_notes.noting(show) as on_progress,
+            cancelled_by_signals() as cancelled,
+        ):
+            outcomes = sync_sources(run, chosen, options, on_progress, cancelled)
         if as_json:
             print(outcomes_as_json(outcomes))
         else:
@@ -69,3 +77,10 @@ def run_sync(
         raise typer.Exit(FAILED)
     if cancelled.is_set():
         raise typer.Exit(INTERRUPTED)
+
+
+def _say_paused(paused: Set[str], chosen: str | None) -> None:
+    screen = console(stderr=True)
+    for name in paused if chosen is None else paused & {chosen}:
+        does = "is left out" if chosen is None else "is synced this once"
+        screen.print(f"Source {name} is paused and {does}; `lorebot sources resume {name}` lifts that.")

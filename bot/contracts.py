@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.indexing import SourceOutcome
-from bot.library import Change, DocumentDetails, DocumentList, PassageList, SourceDetails, SourceList
+from bot.library import View
 from bot.status import Status
-from connectors.conversation import Answer
+from connectors.conversation import Answer, Citation
+from connectors.freshness import freshness
 from knowledge.documents import FoundPassage
 
 
 def answer_as_json(answer: Answer) -> str:
-    """The contract of `lorebot ask --json`."""
+    """The contract of `lorebot ask --json`; `freshness` tells each source's dates in words."""
+    now = datetime.now(UTC)
     return _dump(
         {
             "id": answer.id,
@@ -25,7 +27,7 @@ def answer_as_json(answer: Answer) -> str:
             "answer": answer.text,
             "route": answer.route,
             "abstained": answer.abstained,
-            "citations": [asdict(citation) for citation in answer.citations],
+            "citations": [_cited(citation, now) for citation in answer.citations],
             "nearest": [asdict(document) for document in answer.nearest],
             "sentences": [asdict(sentence) for sentence in answer.sentences],
             "adapter": asdict(answer.voice),
@@ -69,11 +71,13 @@ def status_as_json(status: Status) -> str:
     return _dump({**asdict(status), "adapter": {"name": name, "version": version, "hash": digest}})
 
 
-def view_as_json(
-    view: SourceList | SourceDetails | DocumentList | DocumentDetails | PassageList | Change,
-) -> str:
+def view_as_json(view: View) -> str:
     """The contract of `sources`, `documents` and `passages` with `--json`: the fields of `bot.library`."""
     return _dump(asdict(view))
+
+
+def _cited(citation: Citation, now: datetime) -> dict[str, Any]:
+    return {**asdict(citation), "freshness": freshness(citation, now)}
 
 
 def _dump(value: dict[str, Any]) -> str:

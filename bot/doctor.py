@@ -12,7 +12,7 @@ from adapters.generation import GenerationError
 from bot.assembly import Assembly
 from bot.settings import SettingsError, load_settings
 from bot.status import read_status
-from knowledge.documents import KnowledgeError
+from knowledge.documents import KnowledgeError, Reader
 
 ENOUGH_BYTES = 1_000_000_000
 
@@ -92,7 +92,7 @@ def _index(assembly: Assembly) -> Iterator[Finding]:
     if not status.passages:
         yield Finding("the index is empty", "run `lorebot sync`", True)
         return
-    found = assembly.vectors.query(assembly.embedder.embed(["a test"])[0], 1, _all_audiences(assembly))
+    found = assembly.search.find("a test", _everybody(assembly), 1)
     yield Finding(
         f"index: {status.documents:,} documents, {status.passages:,} passages, generation "
         f"{status.index_generation}"
@@ -112,11 +112,8 @@ def _index(assembly: Assembly) -> Iterator[Finding]:
             yield Finding(f"cannot be read: {failing}", "mend or remove the document; the rest is indexed")
 
 
-def _all_audiences(assembly: Assembly) -> tuple[int, ...]:
-    from knowledge.documents import Reader
-
-    principals = frozenset(p for source in assembly.sources.values() for p in source.audience)
-    return assembly.catalog.readable_audiences(Reader((principals,)))
+def _everybody(assembly: Assembly) -> Reader:
+    return Reader((frozenset(p for source in assembly.sources.values() for p in source.audience),))
 
 
 def _adapters(assembly: Assembly) -> Iterator[Finding]:

@@ -45,6 +45,10 @@ class Draft:
         """Remember a sentence that was not said because nothing supports it."""
         self.sentences.append(AnswerSentence(sentence, (), support, "dropped"))
 
+    def cites(self, passage: FoundPassage) -> bool:
+        """Whether a sentence so far rests on the passage."""
+        return passage.passage_id in self._marker_of
+
     def _cite(self, passage: FoundPassage, sentence: str) -> int:
         marker = self._marker_of.get(passage.passage_id)
         if marker is None:
@@ -59,6 +63,7 @@ class Draft:
                     excerpt=passage.text,
                     version=passage.version,
                     indexed_at=passage.indexed_at,
+                    modified_at=passage.modified_at,
                 )
             )
         return marker

@@ -33,7 +33,7 @@ _CODE = re.compile(r"\b(?=[\w.-]{0,40}\d)(?=[\w.-]{0,40}[A-Za-z])\w[\w]*(?:[.-]\
 _AMOUNT = re.compile(
     r"(?P<sign>[$€£¥])?\s?(?P<number>\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?P<scale>\s?(?:thousand|million|billion|trillion|bn|k|m)\b)?"
-    r"(?P<percent>[\s-]?(?:%|per ?cent\b))?(?P<after>(?:[\s-]+[A-Za-z€£$°]+){0,2})",
+    r"(?P<percent>[\s-]?(?:%|per ?cent\b))?(?P<after>(?:[\s-]+(?:[A-Za-z°]+|[€£$](?!\s?\d))){0,2})",
     re.IGNORECASE,
 )
 _SCALES = {"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9, "bn": 9, "trillion": 12}

@@ -6,12 +6,21 @@ import difflib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from bot.settings import SettingsError
+from bot.settings import SettingsError, SyncSettings
 from knowledge.documents import KnowledgeError, Source
-from knowledge.sync import SyncBusyError, Synchronizer, SyncOptions, SyncProgress, SyncReport
+from knowledge.sync import SyncOptions, SyncProgress, SyncReport
 
 OnProgress = Callable[[SyncProgress], None]
+
+
+class Run(Protocol):
+    """`Synchronizer.sync` or `Synchronizer.rebuild`."""
+
+    def __call__(
+        self, source: Source, *, on_progress: OnProgress, cancelled: threading.Event, options: SyncOptions
+    ) -> SyncReport: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +44,23 @@ def choose_sources(sources: dict[str, Source], name: str | None) -> tuple[Source
     return (sources[name],)
 
 
+def sync_options(settings: SyncSettings, *, confirm_deletions: bool = False) -> SyncOptions:
+    """How careful a run is by the settings."""
+    return SyncOptions(settings.max_deletion_share, confirm_deletions, settings.max_documents)
+
+
 def sync_sources(
-    synchronizer: Synchronizer,
+    run: Run,
     sources: Sequence[Source],
     options: SyncOptions,
-    rebuild: bool,
     on_progress: OnProgress,
     cancelled: threading.Event,
 ) -> tuple[SourceOutcome, ...]:
-    """Sync each source; one that fails does not keep the others from it.
-
-    Raises `SyncBusyError` when another sync is running.
-    """
-    run = synchronizer.rebuild if rebuild else synchronizer.sync
+    """Run each source; one that fails, or is being synced already, does not keep the others from it."""
     outcomes = []
     for source in sources:
         try:
             report = run(source, on_progress=on_progress, cancelled=cancelled, options=options)
-        except SyncBusyError:
-            raise
         except KnowledgeError as error:
             outcomes.append(SourceOutcome(source.name, None, str(error)))
         else:

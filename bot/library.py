@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bot.assembly import Assembly
-from bot.source_settings import AnySource, FolderSettings
+from bot.schedule import parse_schedule
+from bot.source_settings import AnySource, DiscordSettings, FolderSettings, McpSettings, SlackSettings
 from bot.status import SourceStatus, read_sources
 from knowledge.records import DocumentFailure, ForgottenDocument, StoredDocument, StoredPassage
 
@@ -42,10 +43,12 @@ class SourceDetails:
     kind: str
     location: str
     audience: tuple[str, ...]
+    schedule: str
     documents: int
     passages: int
     last_sync: datetime | None
     outcome: str
+    health: str
     counts: Mapping[str, int]
     failing: tuple[DocumentFailure, ...]
     forgotten: tuple[ForgottenDocument, ...]
@@ -80,7 +83,7 @@ class PassageList:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a command did: `done` is "removed" (a source), "forgotten" or "restored" (a document).
+    """What a command did: `done` is "removed", "paused", "resumed" (a source), "forgotten" or "restored".
 
     `uri` is empty for a source; the counts are what left the index.
     """
@@ -91,6 +94,9 @@ class Change:
     documents_removed: int
     passages_removed: int
     index_generation: int
+
+
+View = SourceList | SourceDetails | DocumentList | DocumentDetails | PassageList | Change
 
 
 def list_sources(assembly: Assembly) -> SourceList:
@@ -110,12 +116,14 @@ def show_source(assembly: Assembly, name: str) -> SourceDetails:
         name=name,
         configured=state.configured,
         kind=table.kind if table else "",
-        location=_location(table) if table else "",
+        location=location(table) if table else "",
         audience=tuple(table.audience) if table else (),
+        schedule=parse_schedule(table.schedule).words if table else "",
         documents=state.documents,
         passages=state.passages,
         last_sync=state.last_sync,
         outcome=state.outcome,
+        health=state.health,
         counts=last.counts if last else {},
         failing=catalog.failures(name),
         forgotten=catalog.forgotten(name),
@@ -137,6 +145,16 @@ def remove_source(assembly: Assembly, name: str) -> Change:
     shutil.rmtree(assembly.layout.sources / name, ignore_errors=True)
     generation = assembly.catalog.generation()
     return Change("removed", name, "", state.documents, state.passages, generation)
+
+
+def pause_source(assembly: Assembly, name: str) -> Change:
+    """Have neither the schedule nor a change sync a source. Raises `UnknownEntryError`."""
+    return _paused(assembly, name, "paused", assembly.jobs.pause)
+
+
+def resume_source(assembly: Assembly, name: str) -> Change:
+    """Have a source followed again. Raises `UnknownEntryError`."""
+    return _paused(assembly, name, "resumed", assembly.jobs.resume)
 
 
 def list_documents(assembly: Assembly, source: str | None, limit: int) -> DocumentList:
@@ -185,11 +203,16 @@ def show_passages(assembly: Assembly, wanted: str, source: str | None) -> Passag
     if not is_number or any(wanted in uris for uris in _uris(catalog, names).values()):
         return PassageList(catalog.passages_of(_find_document(catalog, names, wanted), wanted))
     # SQLite's integers end at 2^63 - 1; an id has far fewer digits.
-    passages = catalog.passages([int(wanted)]) if len(wanted) < 19 else {}
+    passages = catalog.unfiltered_passages([int(wanted)]) if len(wanted) < 19 else {}
     found = tuple(passage for passage in passages.values() if passage.source in names)
     if not found:
         raise UnknownEntryError(f"there is no passage {wanted}; `lorebot search --json` shows ids")
     return PassageList(found)
+
+
+def _paused(assembly: Assembly, name: str, done: str, change: Callable[[str], None]) -> Change:
+    change(_known_source(name, [table.name for table in assembly.settings.sources]))
+    return Change(done, name, "", 0, 0, assembly.catalog.generation())
 
 
 def _chosen_sources(assembly: Assembly, source: str | None) -> tuple[str, ...]:
@@ -241,9 +264,18 @@ def _nearest(name: str, names: Collection[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else "; the index is empty, run `lorebot sync`"
 
 
-def _location(table: AnySource) -> str:
+def location(table: AnySource) -> str:
     """Where a source lies, without a user or password that stands in its URL."""
-    if isinstance(table, FolderSettings):
-        return str(table.path)
-    parts = urlsplit(table.url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else table.url
+    match table:
+        case FolderSettings():
+            return str(table.path)
+        case SlackSettings():
+            return ", ".join(table.channels)
+        case DiscordSettings():
+            return f"server {table.guild}"
+        case McpSettings():
+            url = table.url or table.command[0]
+        case _:
+            url = table.url
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if parts.netloc else url

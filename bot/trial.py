@@ -65,10 +65,9 @@ async def _ask_all(
 def index_everything(assembly: Assembly) -> None:
     """Sync all sources of an assembly. Raises `EvaluationError` when nothing could be indexed."""
     outcomes = sync_sources(
-        assembly.synchronizer,
+        assembly.synchronizer.sync,
         tuple(assembly.sources.values()),
         SyncOptions(),
-        False,
         lambda progress: None,
         threading.Event(),
     )

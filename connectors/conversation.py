@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 EVERYONE = "everyone"
 
 Route = Literal["smalltalk", "knowledge", "abstain"]
-SentenceAction = Literal["kept", "recited", "quoted", "dropped"]
+SentenceAction = Literal["kept", "recited", "quoted", "noted", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A passage that an answer rests on; `marker` is its number in the answer's text, as in `[1]`."""
+    """A passage that an answer rests on; `marker` is its number in the answer's text, as in `[1]`.
+
+    `version` is the source's mark of the document as it was read at `indexed_at`; `modified_at` is the
+    source's own date for the content, if it has one.
+    """
 
     marker: int
     title: str
@@ -71,6 +75,7 @@ class Citation:
     excerpt: str
     version: str
     indexed_at: datetime
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,10 @@ class NearDocument:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSentence:
-    """One sentence of an answer and what the verifier did with it; `support` is 0 to 1."""
+    """One sentence of an answer and what the verifier did with it; `support` is 0 to 1.
+
+    "noted" is what the engine itself says of its sources: that they disagree.
+    """
 
     text: str
     markers: tuple[int, ...]

@@ -26,6 +26,7 @@ from connectors.conversation import (
     TextDelta,
     Turn,
 )
+from connectors.freshness import freshness
 
 PLACE = Place("terminal", "terminal")
 CUT_OFF = "The answer was cut off; ask again."
@@ -107,23 +108,13 @@ def print_sources(answer: Answer, console: Console, now: datetime | None = None)
 
 
 def source_line(citation: Citation, now: datetime) -> str:
-    """One line of Rich markup: marker, title, heading, link, and when the passage was read."""
+    """One line of Rich markup: marker, title, heading, link, and how fresh the passage is."""
     where = escape(citation.title) + (f" [dim]›[/dim] {escape(citation.heading)}" if citation.heading else "")
     link = f"  [dim]{escape(citation.url or citation.uri)}[/dim]"
     return (
         f"[bold cyan]\\[{citation.marker}][/bold cyan] {where}{link}  "
-        f"[green]read {age(citation.indexed_at, now)}[/green]"
+        f"[green]{freshness(citation, now)}[/green]"
     )
-
-
-def age(moment: datetime, now: datetime) -> str:
-    """How long ago, in words: "just now", "5 minutes ago", "3 days ago"."""
-    seconds = max(0.0, (now - moment).total_seconds())
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}{'' if number == 1 else 's'} ago"
-    return "just now"
 
 
 def converse(

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Update, bindparam, delete, exists, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from knowledge.reading import CatalogReader, Vectors, listed
-from knowledge.records import DocumentFailure, DocumentVersion
+from knowledge.arrays import Vectors
+from knowledge.reading import CatalogReader, listed
+from knowledge.records import INTERRUPTED, RUNNING, DocumentFailure, DocumentVersion, ForgottenDocument
 from knowledge.schema import (
     audiences,
     documents,
@@ -26,16 +27,15 @@ from knowledge.schema import (
     syncs,
 )
 
-RUNNING = "running"
-INTERRUPTED = "interrupted"
 _SYNCS_KEPT = 200
 
 
 class Catalog(CatalogReader):
     """The catalog in one SQLite file: documents, passages, embeddings, audiences, failures, past syncs.
 
-    Safe for many threads, and for many processes of which one writes (`knowledge.sync` holds a lock for
-    that). Every method is one transaction: what a killed process leaves is the state before or after it.
+    Safe for many threads and processes, of which one at a time writes about a source (`knowledge.sync` holds
+    a lock for that). Every method is one transaction: what a killed process leaves is the state before or
+    after it.
     Methods raise `KnowledgeError` when the file is damaged, locked for long, or its disk is full; what was
     published then stands.
     """
@@ -114,14 +114,18 @@ class Catalog(CatalogReader):
                 connection.execute(upsert(embeddings).on_conflict_do_nothing(), rows)
 
     def prune_embeddings(self, model: str) -> int:
-        """Drop embeddings of texts that no live passage has, and of other models once `model` has them."""
+        """Drop embeddings of texts that no live passage has, and of other models once `model` has them.
+
+        None is dropped while a run is noted as running: it may have added some that it publishes later.
+        """
         e, newer = embeddings.c, embeddings.alias()
         orphan = e.text_hash.not_in(select(passages.c.text_hash))
         superseded = (e.model != model) & e.text_hash.in_(
             select(newer.c.text_hash).where(newer.c.model == model)
         )
+        nobody_runs = ~exists(select(syncs.c.id).where(syncs.c.outcome == RUNNING))
         with self._write() as connection:
-            return connection.execute(delete(embeddings).where(orphan | superseded)).rowcount
+            return connection.execute(delete(embeddings).where(nobody_runs, orphan | superseded)).rowcount
 
     def forget_source(self, source: str) -> None:
         """Remove everything about a source, the notes of what was forgotten of it included."""
@@ -153,13 +157,49 @@ class Catalog(CatalogReader):
         with self._write() as connection:
             connection.execute(delete(forgotten).where(noted))
 
+    def keep_out(self, source: str, noted: Sequence[ForgottenDocument]) -> None:
+        """Note these documents of a source, and no others, as those that stay out."""
+        rows = [{"source": source, "uri": document.uri, "at": document.at} for document in noted]
+        with self._write() as connection:
+            connection.execute(delete(forgotten).where(forgotten.c.source == source))
+            if rows:
+                connection.execute(insert(forgotten), rows)
+
+    def continue_from(self, generation: int) -> None:
+        """Have the generations of this catalog go on after that of another."""
+        with self._write() as connection:
+            newest = connection.execute(select(func.max(generations.c.generation))).scalar_one() or 0
+            if newest <= generation:
+                row = {"generation": generation + 1, "token": uuid4().hex, "published_at": _now()}
+                connection.execute(insert(generations), row)
+
+    def wipe(self) -> None:
+        """Leave nothing in the file of what was deleted from it: no words in the index, no pages in the log.
+
+        (https://sqlite.org/fts5.html#the_optimize_command, https://sqlite.org/pragma.html#pragma_wal_checkpoint)
+        """
+        with self._write() as connection:
+            connection.execute(text("INSERT INTO passages_fts (passages_fts) VALUES ('optimize')"))
+        raw = self._engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            raw.close()
+
+    def interrupt(self, source: str) -> None:
+        """Note that the runs of a source which never ended were interrupted."""
+        with self._write() as connection:
+            connection.execute(_interrupted(source))
+
     def begin_sync(self, source: str) -> int:
-        """Note that a run begins, and that runs which never ended were interrupted; return its id."""
-        unfinished = update(syncs).where(syncs.c.outcome == RUNNING).values(outcome=INTERRUPTED)
+        """Note that a run begins, and that runs of this source which never ended were interrupted.
+
+        Returns the run's id.
+        """
         runs = select(syncs.c.id).where(syncs.c.source == source).order_by(syncs.c.id.desc())
         row = {"source": source, "started_at": _now(), "outcome": RUNNING, "counts": {}}
         with self._write() as connection:
-            connection.execute(unfinished)
+            connection.execute(_interrupted(source))
             connection.execute(delete(syncs).where(syncs.c.id.in_(runs.offset(_SYNCS_KEPT))))
             return int(connection.execute(insert(syncs).returning(syncs.c.id), row).scalar_one())
 
@@ -183,6 +223,11 @@ def _next_generation(connection: Connection) -> None:
     connection.execute(insert(generations), {"token": uuid4().hex, "published_at": _now()})
 
 
+def _interrupted(source: str) -> Update:
+    unfinished = (syncs.c.source == source) & (syncs.c.outcome == RUNNING)
+    return update(syncs).where(unfinished).values(outcome=INTERRUPTED)
+
+
 def _audience_id(connection: Connection, audience: frozenset[str]) -> int:
     principals = sorted(audience)
     connection.execute(upsert(audiences).on_conflict_do_nothing(), {"principals": principals})
@@ -202,6 +247,7 @@ def _publish_document(
     row: dict[str, object] = {
         "title": version.title,
         "url": version.url,
+        "line_anchor": version.line_anchor,
         "version": version.version,
         "content_hash": version.content_hash,
         "fingerprint": version.fingerprint,
@@ -227,7 +273,7 @@ def _publish_document(
         reusable[(*content, found and found.title)].append(passage_id)
     added, kept = [], []
     for ordinal, (passage, text_hash) in enumerate(zip(version.passages, version.text_hashes, strict=True)):
-        place = {"ordinal": ordinal, "start": passage.start, "end": passage.end}
+        place = {"ordinal": ordinal, "start": passage.start, "end": passage.end, "line": passage.line}
         same = reusable[(passage.heading, passage.text, text_hash, version.title)]
         if same:
             kept.append({"passage_id": same.pop(0), **place})

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.reading import CatalogReader, Ids
+from knowledge.arrays import Ids
+from knowledge.reading import CatalogReader
 from knowledge.snapshots import (
     DATABASE,
     Seal,
@@ -51,15 +52,18 @@ class ChromaVectors:
     disk and seals it by replacing `seal.json`; then the old one goes. A process that dies on the way leaves
     the old seal. Chroma answers only while the seal's stamp is the catalog's, and only readers who may see
     every audience in it; otherwise (a sync is running, the files are not those that were sealed, Chroma
-    fails, a reader may not see all) the exact search does.
+    fails, a reader may not see all, the index is small) the exact search does.
     """
 
-    def __init__(self, folder: Path, catalog: CatalogReader, model: str, announce: Announce) -> None:
-        """See `knowledge.vectors.open_vectors`."""
+    def __init__(
+        self, folder: Path, catalog: CatalogReader, model: str, announce: Announce, least: int = 0
+    ) -> None:
+        """See `knowledge.vectors.open_vectors`. No snapshot is kept of fewer than `least` passages."""
         self._folder = folder
         self._catalog = catalog
         self._model = model
         self._announce = announce
+        self._least = least
         self._exact = ExactVectors(catalog, model)
         self._opened: _Opened | None = None
         self._lock = threading.Lock()
@@ -83,6 +87,10 @@ class ChromaVectors:
 
     def catch_up(self) -> None:
         """See `VectorIndex.catch_up`."""
+        if self._catalog.passage_count() < self._least:
+            self.discard()
+            remove_unsealed(self._folder)
+            return
         stamp = self._catalog.stamp()
         seal = read_seal(self._folder)
         if seal is not None and self._fits(seal) and seal.stamp == stamp:
@@ -177,7 +185,8 @@ class ChromaVectors:
             sample = np.concatenate([_sample(np.array(write, dtype=np.int64)), _sample(ids)])
             if self._lost(collection, sample):
                 return None
-        return self._seal(snapshot, stamp, live, seal.built, churned)
+            size = collection.count()
+        return self._seal(snapshot, stamp, live, size, seal.built, churned)
 
     def _built(self, stamp: str) -> Seal:
         """A snapshot of everything that is live."""
@@ -192,7 +201,9 @@ class ChromaVectors:
                 raise RuntimeError(
                     f"{lost} of {len(sample)} passages do not find themselves in a fresh index"
                 )
-        return self._seal(snapshot, stamp, live, len(live), 0)
+            # Fewer than `live` when another source's run has removed some meanwhile.
+            size = collection.count()
+        return self._seal(snapshot, stamp, live, size, size, 0)
 
     def _fill(self, collection: Any, ids: Ids, audience: dict[int, int]) -> None:
         for some in batches(np.sort(ids), _BATCH):
@@ -213,7 +224,9 @@ class ChromaVectors:
                 lost += near != [str(passage)] and (not distances or distances[0] > 1e-4)
         return lost
 
-    def _seal(self, snapshot: Path, stamp: str, live: dict[int, int], built: int, churned: int) -> Seal:
+    def _seal(
+        self, snapshot: Path, stamp: str, live: dict[int, int], size: int, built: int, churned: int
+    ) -> Seal:
         to_disk(snapshot)
         return Seal(
             snapshot=snapshot.name,
@@ -221,7 +234,7 @@ class ChromaVectors:
             chroma=version("chromadb"),
             stamp=stamp,
             audiences=tuple(sorted(set(live.values()))),
-            size=len(live),
+            size=size,
             built=built,
             churned=churned,
             digests=digests_of(snapshot),

@@ -21,6 +21,11 @@ from knowledge.converters.word import docx_to_markdown
 from knowledge.documents import MarkdownDocument, RawDocument, UnreadableError
 from knowledge.outline import sections
 
+# To be raised when the converters read what they could not: documents that failed are then tried again.
+CONVERSION_VERSION = "1"
+
+TEXT_SUFFIXES = (".md", ".markdown", ".txt")
+
 _MOST_CHARACTERS = 10_000_000
 
 _NEWLINES = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
@@ -35,7 +40,10 @@ _CODE_OR_COMMENT = re.compile(
     r"^[ \t]*(?P<fence>`{3,}(?!.*`)|~{3,})|(?<!`)(?P<ticks>`++)[^`\n]++(?P=ticks)(?!`)|(?P<comment><!--)",
     re.MULTILINE,
 )
-_TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)+\|?[ \t]*$", re.MULTILINE)
+# Possessive, so that the time for a line of many spaces is linear in its length.
+_TABLE_RULE = re.compile(
+    r"^[ \t]*+(?:\|[ \t]*+)?:?-++:?[ \t]*+(?:\|[ \t]*+:?-++:?[ \t]*+)+\|?[ \t]*+$", re.MULTILINE
+)
 _FRONT_MATTER = re.compile(r"\A(?:---[ \t]*\n(?=\s*[\w-]+[ \t]*:)|\+\+\+[ \t]*\n(?=\s*[\w-]+[ \t]*=))")
 _FRONT_MATTER_END = re.compile(r"^(?:---|\.\.\.|\+\+\+)[ \t]*$\n?", re.MULTILINE)
 _FRONT_MATTER_TITLE = re.compile(
@@ -70,6 +78,8 @@ def to_markdown(raw: RawDocument) -> MarkdownDocument:
         raise
     except MemoryError as error:
         raise UnreadableError(f"{raw.name} takes too much memory to convert; split it.") from error
+    except RecursionError as error:
+        raise UnreadableError(f"{raw.name} is nested too deeply to be read.") from error
     except Exception as error:
         # A library's surprise on one file must not end the sync of all the others.
         kind = type(error).__name__
@@ -81,7 +91,7 @@ def _finished(name: str, own_title: str | None, markdown: str) -> MarkdownDocume
         raise UnreadableError(
             f"{name} holds {len(markdown):,} characters of text, the limit is {_MOST_CHARACTERS:,}; split it."
         )
-    front, body = _split_front_matter(_visible(markdown))
+    front, body = _split_front_matter(visible(markdown))
     body = _TABLE_RULE.sub(_short_rule, _without_comments(body)).strip("\n")
     if not body.strip():
         raise UnreadableError(f"{name} is empty.")
@@ -89,7 +99,7 @@ def _finished(name: str, own_title: str | None, markdown: str) -> MarkdownDocume
     headings = (section.headings[-1] for section in sections(body) if section.headings)
     heading = next((text for level, text in headings if level == 1), None)
     candidates = (in_front and in_front[2], heading, own_title)
-    title = next((" ".join(_visible(found).split()) for found in candidates if found and found.strip()), "")
+    title = next((" ".join(visible(found).split()) for found in candidates if found and found.strip()), "")
     return MarkdownDocument(title or _readable_stem(name), body)
 
 
@@ -100,7 +110,7 @@ def _html(raw: RawDocument) -> tuple[str | None, str]:
 
 
 _CONVERTERS: dict[str, Callable[[RawDocument], tuple[str | None, str]]] = {
-    **dict.fromkeys((".md", ".markdown", ".txt"), text_to_markdown),
+    **dict.fromkeys(TEXT_SUFFIXES, text_to_markdown),
     **dict.fromkeys((".html", ".htm"), _html),
     **dict.fromkeys((".csv", ".tsv"), delimited_to_markdown),
     **dict.fromkeys((".eml", ".mbox"), mail_to_markdown),
@@ -118,7 +128,8 @@ _CONVERTERS: dict[str, Callable[[RawDocument], tuple[str | None, str]]] = {
 READABLE_SUFFIXES = frozenset(_CONVERTERS)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Leave out what a reader cannot see, and end lines with newlines."""
     return unicodedata.normalize("NFC", _INVISIBLE.sub("", _NEWLINES.sub("\n", text)))
 
 

@@ -14,6 +14,10 @@ class KnowledgeError(Exception):
     """Something about sources, documents or the index that a person must know; the message is one line."""
 
 
+class PartialListingError(KnowledgeError):
+    """What a source has listed stands, but there may be more: nothing may be deleted for not being listed."""
+
+
 class UnreadableError(KnowledgeError):
     """One document cannot be read; the message says why in a person's words. The sync goes on."""
 
@@ -27,11 +31,13 @@ class Listed:
     """One entry of a source's listing, cheap to make.
 
     `uri` is unique within the source; `version` changes whenever the content may have changed (an mtime
-    with the size, an ETag, a revision).
+    with the size, an ETag, a revision). `unreadable` says why this is no document, or not one that can be
+    read: a person is told once, and again when the version changes, and nothing is read.
     """
 
     uri: str
     version: str
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,8 @@ class RawDocument:
     """The bytes of one document as the source gave them.
 
     `name` carries the file extension that tells the format. `url` is where a person can open the
-    document, if anywhere. `modified_at` is the source's own date for the content, if it has one.
+    document, if anywhere, and `line_anchor` what leads to a line of it there, with `{line}` for its number.
+    `modified_at` is the source's own date for the content, if it has one.
     """
 
     uri: str
@@ -47,6 +54,7 @@ class RawDocument:
     content: bytes
     url: str | None = None
     modified_at: datetime | None = None
+    line_anchor: str | None = None
 
 
 class Source(Protocol):
@@ -60,8 +68,12 @@ class Source(Protocol):
         """Principals who may read this source's documents; `everyone` opens it to all."""
         ...
 
-    def list(self) -> Iterator[Listed]:
-        """Yield every document of the source; raise `KnowledgeError` when the listing is not complete."""
+    def list(self) -> Iterator[Listed | None]:
+        """Yield every document of the source, and None now and then where the next one takes long to find.
+
+        A run can be cancelled at each. Raises `KnowledgeError` when there is no listing, and
+        `PartialListingError`, after all that could be listed, when something may be missing in it.
+        """
         ...
 
     def read(self, uri: str) -> RawDocument:
@@ -82,13 +94,15 @@ class Passage:
     """A piece of a document that fits the embedder.
 
     `heading` is the path of headings above it, joined by " > " without the document's title (empty at the
-    top); `start` and `end` are character offsets of `text` in the document's Markdown.
+    top); `start` and `end` are character offsets of `text` in the document's Markdown. `line` is that of the
+    original file on which it begins, counted from 1, where that is known.
     """
 
     heading: str
     text: str
     start: int
     end: int
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,19 @@ class SentenceTransformerEmbedder:
         return np.asarray(rows, dtype=np.float32).reshape(-1, self.dimensions)
 
 
+class WordsOnly:
+    """Stands in for an embedder that is not there: no passage is near to anything."""
+
+    identity = ""
+    dimensions = 1
+    max_tokens = 0
+    tokenizer_file = Path()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return zeros of shape (texts, 1)."""
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+
 def _usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

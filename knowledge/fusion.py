@@ -3,8 +3,9 @@
 A weighted sum of scores that keep their meaning from question to question, because ranks hide how weak the
 weaker search is (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval",
 https://arxiv.org/abs/2210.11934): BM25 as a share of what the question's words are worth, and the cosine as
-it is. Where a question's words are missing from the index the first shrinks by itself and the second decides.
-Neighbouring words follow Metzler and Croft 2005, "A Markov Random Field Model for Term Dependencies".
+it is, which weighs the more the less the best lexical match brings. Where a question's words are missing from
+the index the first shrinks by itself and the second decides. Neighbouring words follow Metzler and Croft
+2005, "A Markov Random Field Model for Term Dependencies".
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
+from knowledge.alternatives import Alternative
 from knowledge.terms import STOP_WORDS, stem, tokens
 
-# Tuned on public sets by benchmarks/retrieval.py; a weak embedder wants less cosine.
-_COSINE = 1.6
+# Tuned on public sets by benchmarks/retrieval.py, so that no set does without the better of the two searches:
+# the weight of the cosine for a question of one word of which no passage holds any, as a multiple of how far
+# the share of the question that the best lexical match brings stays behind `_CERTAIN`.
+_COSINE = 5.1
+_CERTAIN = 1.5
+_MOST_SHARE = 1.2
+# What a word weighs of which only an alternative is in the index.
+_ALTERNATIVE = 0.8
 _WINDOW = 0.5
 _EXACT = 0.5
 _PAIRS = 0.7
@@ -31,29 +39,82 @@ class QuestionTerms:
     """What a question asks for, in the index's terms.
 
     `weights` is the inverse document frequency of each of its content stems; `words` has the stem of each
-    content word; `pairs` are the content stems that follow each other, stop words skipped.
+    content word and of each word that may stand for one; `pairs` are the content stems that follow each
+    other, stop words skipped. `same` maps the stem of a word that may stand for one to that one's, and
+    `phrases` the stems of several words in order to those of what they stand for.
     """
 
     weights: Mapping[str, float]
     words: Mapping[str, str]
     pairs: frozenset[tuple[str, str]]
+    same: Mapping[str, str]
+    phrases: Mapping[tuple[str, ...], frozenset[str]]
 
     @property
     def worth(self) -> float:
         """The sum of all weights: about what BM25 gives a passage that holds every word once."""
         return sum(self.weights.values())
 
+    @property
+    def searched(self) -> list[str]:
+        """The stems to look for: the question's own, and those that may stand for them."""
+        others = chain(self.same, chain.from_iterable(self.phrases))
+        return list(dict.fromkeys((*self.weights, *(s for s in others if s not in STOP_WORDS))))
 
-def question_terms(words: Sequence[str], frequencies: Mapping[str, int], passages: int) -> QuestionTerms:
-    """Weigh a question's content words by how few of the index's `passages` hold their stems."""
+
+def question_terms(
+    words: Sequence[str],
+    frequencies: Mapping[str, int],
+    passages: int,
+    alternatives: Sequence[Alternative] = (),
+) -> QuestionTerms:
+    """Weigh a question's content words by how few of the index's `passages` hold their stems.
+
+    `frequencies` has the stems of alternatives too. A word that is in no passage weighs what its rarest
+    alternative does, a little less; without any, it is as rare as can be.
+    """
     stems = stem(words)
     weights = {s: _inverse_document_frequency(frequencies.get(s, 0), passages) for s in dict.fromkeys(stems)}
-    return QuestionTerms(weights, dict(zip(words, stems, strict=True)), frozenset(pairwise(stems)))
+    stem_of = dict(zip(words, stems, strict=True))
+    same: dict[str, str] = {}
+    phrases: dict[tuple[str, ...], frozenset[str]] = {}
+    for alternative in alternatives:
+        asked = [s for s in stem(alternative.asked) if s in weights]
+        written = tuple(stem(alternative.written))
+        if len(alternative.asked) == len(written) == len(asked) == 1 and written[0] not in weights:
+            same[written[0]] = asked[0]
+            stem_of.setdefault(alternative.written[0], asked[0])
+        else:
+            phrases[written] = phrases.get(written, frozenset()).union(asked)
+        if len(asked) == 1 and not frequencies.get(asked[0]):
+            rarest = min(
+                (
+                    frequencies[s]
+                    for s in stem([w for w in alternative.written if w not in STOP_WORDS])
+                    if frequencies.get(s)
+                ),
+                default=0,
+            )
+            weights[asked[0]] = _ALTERNATIVE * _inverse_document_frequency(rarest, passages)
+    return QuestionTerms(weights, stem_of, frozenset(pairwise(stems)), same, phrases)
 
 
-def search_score(terms: QuestionTerms, cosine: float, bm25: float) -> float:
-    """Fuse what the two searches say of a passage; `bm25` is positive, or 0 where no word matches."""
-    return bm25 / (terms.worth or 1.0) + _COSINE * cosine
+def cosine_weight(terms: QuestionTerms, best_bm25: float) -> float:
+    """How much the cosine weighs for a question of which the best lexical match scores `best_bm25`.
+
+    The share of a question that a passage's words bring tells less of passages apart the fewer words it has:
+    chance matches average out with the root of their number.
+    """
+    share = min(best_bm25 / (terms.worth or 1.0), _MOST_SHARE)
+    return _COSINE * (_CERTAIN - share) / math.sqrt(max(len(terms.weights), 1))
+
+
+def search_score(terms: QuestionTerms, weight: float, cosine: float, bm25: float) -> float:
+    """Fuse what the two searches say of a passage; `bm25` is positive, or 0 where no word matches.
+
+    `weight` is the question's `cosine_weight`.
+    """
+    return bm25 / (terms.worth or 1.0) + weight * cosine
 
 
 def wording_scores(terms: QuestionTerms, texts: Sequence[str]) -> list[float]:
@@ -74,13 +135,17 @@ class _Match:
 def _matches(terms: QuestionTerms, texts: Sequence[str]) -> Iterator[_Match]:
     divided = [[tokens(sentence) for sentence in _SENTENCE_END.split(text)] for text in texts]
     vocabulary = list({word for text in divided for sentence in text for word in sentence} - STOP_WORDS)
-    stems = dict(zip(vocabulary, stem(vocabulary), strict=True))
+    stems = {word: terms.same.get(s, s) for word, s in zip(vocabulary, stem(vocabulary), strict=True)}
+    bearing = {word: s for word, s in stems.items() if s in terms.weights}
     worth = terms.worth or 1.0
     pairs_worth = _pairs_worth(terms.pairs, terms.weights) or 1.0
     for text in divided:
         words = [word for sentence in text for word in sentence if word in stems]
         same = {terms.words[word] for word in terms.words.keys() & set(words)}
-        asked = [terms.weights.keys() & {stems.get(word, "") for word in sentence} for sentence in text]
+        asked = [
+            {bearing[word] for word in sentence if word in bearing} | _in_other_words(terms, sentence)
+            for sentence in text
+        ]
         windows = [one | other for one, other in pairwise(asked)] or asked
         neighbours = terms.pairs.intersection(pairwise(stems[word] for word in words))
         yield _Match(
@@ -88,6 +153,19 @@ def _matches(terms: QuestionTerms, texts: Sequence[str]) -> Iterator[_Match]:
             exact=_worth(same, terms.weights) / worth,
             pairs=_pairs_worth(neighbours, terms.weights) / pairs_worth,
         )
+
+
+def _in_other_words(terms: QuestionTerms, sentence: Sequence[str]) -> set[str]:
+    """The question's stems for which the sentence has a phrase."""
+    if not terms.phrases:
+        return set()
+    stems = stem(sentence)
+    return {
+        asked
+        for phrase, stands_for in terms.phrases.items()
+        if any(tuple(stems[place : place + len(phrase)]) == phrase for place in range(len(stems)))
+        for asked in stands_for
+    }
 
 
 def _worth(stems: Iterable[str], weights: Mapping[str, float]) -> float:

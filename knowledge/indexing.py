@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.catalog import Catalog
+from knowledge.conversion import CONVERSION_VERSION
 from knowledge.documents import (
     KnowledgeError,
+    Listed,
     MarkdownDocument,
     Passage,
     RawDocument,
     Source,
     VanishedError,
 )
+from knowledge.lines import line_numbers
 from knowledge.records import DocumentFailure, DocumentVersion, KnownDocument
 
 _GROUP_DOCUMENTS = 32
@@ -91,6 +94,7 @@ class DocumentsRun:
     def __init__(
         self,
         catalog: Catalog,
+        answering: Catalog | None,
         embedder: Embeds,
         chunker: Chunks,
         convert: Convert,
@@ -98,13 +102,19 @@ class DocumentsRun:
         trusted: Mapping[str, KnownDocument],
         cancelled: threading.Event,
     ) -> None:
-        """`trusted` are the documents that need no work while their version stays."""
+        """`trusted` are the documents that need no work while their version stays.
+
+        `answering` is the catalog that answers while `catalog` is built beside it: embeddings are taken over
+        from there, and what is gone from the source goes there too.
+        """
         self._catalog = catalog
+        self._answering = answering
         self._embedder = embedder
         self._chunker = chunker
         self._convert = convert
         self._source = source
-        self._known = catalog.known(source.name)
+        self._answering_known = answering.known(source.name) if answering else {}
+        self._known = self._answering_known | catalog.known(source.name)
         self._trusted = trusted
         self._cancelled = cancelled
         self._fingerprint = f"{chunker.fingerprint} {embedder.identity}"
@@ -117,10 +127,11 @@ class DocumentsRun:
         self.still_failing = 0
         self.passages_embedded = 0
 
-    def remove_gone(self, listing: Mapping[str, str], may_remove: Callable[[int, int], bool]) -> None:
-        """Remove what a complete listing does not hold, if so much may be removed."""
+    def remove_gone(self, listing: Mapping[str, Listed], may_remove: Callable[[int, int], bool]) -> bool:
+        """Remove what a complete listing does not hold; False if so much may not be removed and is kept."""
         gone = sorted(self._known.keys() - listing.keys())
-        if not may_remove(len(gone), len(self._known)):
+        whole = may_remove(len(gone), len(self._known))
+        if not whole:
             text = (
                 f"{len(gone)} of {len(self._known)} documents are gone from source '{self._source.name}': "
                 "they are kept in case the listing is wrong. Check the source, or confirm the deletions."
@@ -128,22 +139,47 @@ class DocumentsRun:
             self.failed.append(SyncFailure(self._source.name, text))
             gone = []
         self._catalog.publish(self._source.name, self._source.audience, (), gone)
+        if self._answering:
+            theirs = [uri for uri in gone if uri in self._answering_known]
+            self._answering.publish(self._source.name, self._source.audience, (), theirs)
         self.removed += gone
         failing = {failure.uri for failure in self._catalog.failures(self._source.name)}
         self._catalog.forget_failures(self._source.name, sorted(failing - listing.keys()))
+        return whole
 
-    def due(self, listing: Mapping[str, str], failing: Mapping[str, str]) -> list[str]:
+    def due(self, listing: Mapping[str, Listed], failing: Mapping[str, str]) -> list[str]:
         """Uris that must be read; `failing` are versions that are known to fail, by uri."""
+        self._note_unreadable(listing)
         due = []
-        for uri, version in listing.items():
-            known = self._trusted.get(uri)
-            if failing.get(uri) == version:
+        recovered = []
+        for uri, listed in listing.items():
+            known, version = self._trusted.get(uri), listed.version
+            if failing.get(uri) == _tried(version):
                 self.still_failing += 1
+            elif listed.unreadable:
+                self.failed.append(SyncFailure(uri, listed.unreadable))
             elif known and known.version == version and known.fingerprint == self._fingerprint:
                 self.unchanged += 1
+                if uri in failing:
+                    recovered.append(uri)
             else:
                 due.append(uri)
+        self._catalog.forget_failures(self._source.name, recovered)
         return due
+
+    def _note_unreadable(self, listing: Mapping[str, Listed]) -> None:
+        """Keep what the listing says of each, which may change while its version stays and nobody is told."""
+        told = {
+            (uri, _tried(listed.version), listed.unreadable)
+            for uri, listed in listing.items()
+            if listed.unreadable
+        }
+        if told:
+            told.difference_update(
+                (f.uri, f.version, f.error) for f in self._catalog.failures(self._source.name)
+            )
+            failures = [DocumentFailure(*each, datetime.now(UTC)) for each in sorted(told)]
+            self._catalog.add_failures(self._source.name, failures)
 
     def take(self, uri: str, version: str) -> None:
         """Read one document and put it into the group in hand, which is published when it is full."""
@@ -170,10 +206,11 @@ class DocumentsRun:
         try:
             document = self._convert(raw)
             passages = self._chunker.split(document)
+            lines = line_numbers(raw, document.markdown, passages)
             texts = [self._chunker.embedding_text(document.title, passage) for passage in passages]
             hashes = tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
         except Exception as error:
-            self._fail(uri, version, error)
+            self._fail(uri, _tried(version), error)
             if not raw.content.strip() and uri in self._known:
                 self._group.removed.append(uri)  # emptied by its owner: the old text is no longer said
             return
@@ -187,8 +224,9 @@ class DocumentsRun:
                 content_hash=content_hash,
                 fingerprint=self._fingerprint,
                 modified_at=raw.modified_at,
-                passages=tuple(passages),
+                passages=tuple(map(_at_line, passages, lines)),
                 text_hashes=hashes,
+                line_anchor=raw.line_anchor,
             )
         )
 
@@ -217,6 +255,10 @@ class DocumentsRun:
         """Embed what is new among these texts (by hash); False when the run is cancelled meanwhile."""
         model = self._embedder.identity
         missing = self._catalog.without_embedding(model, texts.keys())
+        if self._answering and missing:
+            hashes, vectors = self._answering.embeddings(model, missing)
+            self._catalog.add_embeddings(model, hashes, vectors)
+            missing.difference_update(hashes)
         # In the order of the documents, kept batch by batch: a huge document need not start over either.
         ordered = [text_hash for text_hash in texts if text_hash in missing]
         for start in range(0, len(ordered), _EMBED_AT_ONCE):
@@ -234,6 +276,15 @@ class DocumentsRun:
         said = isinstance(error, KnowledgeError)
         text = str(error) if said else f"{uri} cannot be indexed ({type(error).__name__}: {error})."
         self._group.failures.append(DocumentFailure(uri, version, text, datetime.now(UTC)))
+
+
+def _tried(version: str) -> str:
+    """The version as it is remembered with a failure: other converters may not fail."""
+    return f"{CONVERSION_VERSION} {version}"
+
+
+def _at_line(passage: Passage, line: int | None) -> Passage:
+    return replace(passage, line=line)
 
 
 def _content_hash(raw: RawDocument) -> str:

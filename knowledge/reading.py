@@ -10,12 +10,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, column, func, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Row, Select, String, bindparam, column, func, select, text
 
-from knowledge.documents import KnowledgeError, Reader
+from knowledge import arrays
+from knowledge.arrays import Ids, Vectors
+from knowledge.documents import Reader
 from knowledge.records import (
+    COMPLETE,
+    PARTIAL,
+    RUNNING,
     Counts,
     DocumentFailure,
     ForgottenDocument,
@@ -35,9 +38,6 @@ from knowledge.schema import (
     passages,
     syncs,
 )
-
-Vectors = NDArray[np.float32]
-Ids = NDArray[np.int64]
 
 
 class CatalogReader:
@@ -65,7 +65,7 @@ class CatalogReader:
 
     def generation(self) -> int:
         """The number of the last published change, 0 for an empty catalog."""
-        with self._read() as connection:
+        with self.snapshot() as connection:
             newest = connection.execute(select(func.max(generations.c.generation))).scalar_one()
         return int(newest or 0)
 
@@ -74,10 +74,8 @@ class CatalogReader:
 
         Equal stamps mean equal contents, even after a backup was put back and other changes followed.
         """
-        newest = select(generations).order_by(generations.c.generation.desc()).limit(1)
-        with self._read() as connection:
-            row = connection.execute(newest).first()
-        return "0" if row is None else f"{row.generation}:{row.token}"
+        with self.snapshot() as connection:
+            return arrays.stamp(connection)
 
     def has_been(self, stamp: str) -> bool:
         """Whether this catalog's contents come after those of `stamp` (or are the same)."""
@@ -85,7 +83,7 @@ class CatalogReader:
         if not token:
             return True
         match = (generations.c.generation == int(generation)) & (generations.c.token == token)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return connection.execute(select(generations.c.token).where(match)).first() is not None
 
     def counts(self) -> Counts:
@@ -96,73 +94,56 @@ class CatalogReader:
             .group_by(documents.c.source)
             .order_by(documents.c.source)
         )
-        with self._read() as connection:
+        with self.snapshot() as connection:
             by_source = {source: (d, p) for source, d, p in connection.execute(query)}
         return Counts(sum(d for d, _ in by_source.values()), sum(p for _, p in by_source.values()), by_source)
 
-    def passage_count(self) -> int:
-        """How many passages are live."""
-        with self._read() as connection:
-            return connection.execute(select(func.count()).select_from(passages)).scalar_one()
+    def passage_count(self, audiences: Sequence[int] | None = None) -> int:
+        """How many passages are live (of these audiences, if given)."""
+        query = select(func.count()).select_from(passages)
+        if audiences is not None:
+            query = query.join(documents).where(documents.c.audience_id.in_(listed("audiences")))
+        with self.snapshot() as connection:
+            values = {} if audiences is None else {"audiences": json.dumps([int(a) for a in audiences])}
+            return connection.execute(query, values).scalar_one()
+
+    def audiences_of_sources(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """Every audience that documents of a source have, with the source."""
+        query = select(documents.c.source, audiences.c.principals).join_from(documents, audiences).distinct()
+        with self.snapshot() as connection:
+            return tuple((source, frozenset(held)) for source, held in connection.execute(query))
 
     def readable_audiences(self, reader: Reader) -> tuple[int, ...]:
         """Ids of the audiences that meet every principal set of the reader; none when it has no set."""
         if not reader.principal_sets:
             return ()
-        with self._read() as connection:
+        with self.snapshot() as connection:
             rows = connection.execute(select(audiences).order_by(audiences.c.id)).all()
         return tuple(
             row.id for row in rows if all(held.intersection(row.principals) for held in reader.principal_sets)
         )
 
-    def lexical(
-        self, match: str, limit: int, audiences: Sequence[int], weights: tuple[float, float, float]
-    ) -> list[tuple[int, float]]:
-        """Passages of these audiences that match an FTS5 expression, best first, with their BM25 score.
-
-        `weights` are those of title, heading and text (https://sqlite.org/fts5.html#the_bm25_function); the
-        score is positive, higher is better, equal scores are ordered by passage id. Raises `KnowledgeError`
-        when `match` is not an FTS5 expression.
-        """
-        query = text(
-            "SELECT passages_fts.rowid, -bm25(passages_fts, :title, :heading, :text) AS score "
-            "FROM passages_fts "
-            "JOIN passages ON passages.id = passages_fts.rowid "
-            "JOIN documents ON documents.id = passages.document_id "
-            "WHERE passages_fts MATCH :match "
-            "AND documents.audience_id IN (SELECT value FROM json_each(:audiences)) "
-            "ORDER BY score DESC, passages_fts.rowid LIMIT :limit"
+    def passages(self, ids: Sequence[int], audiences: Sequence[int]) -> dict[int, StoredPassage]:
+        """The live ones of these audiences among these passages, by id."""
+        query = _stored_passages().where(
+            passages.c.id.in_(listed("values")), documents.c.audience_id.in_(listed("audiences"))
         )
-        values = {
-            **dict(zip(("title", "heading", "text"), weights, strict=True)),
-            "match": match,
-            "audiences": json.dumps([int(a) for a in audiences]),
-            "limit": limit,
-        }
-        with self._read() as connection:
-            try:
-                return [(int(i), float(score)) for i, score in connection.execute(query, values)]
-            except OperationalError as error:
-                raise KnowledgeError(f"Not an FTS5 expression: {match!r} ({error.orig})") from error
+        values = {"values": _json(ids), "audiences": _json(audiences)}
+        with self.snapshot() as connection:
+            return {row.id: StoredPassage(*tuple(row)) for row in connection.execute(query, values)}
 
-    def passages(
-        self, ids: Sequence[int], audiences: Sequence[int] | None = None
-    ) -> dict[int, StoredPassage]:
-        """The live ones among these passages (and of these audiences, if given), by id."""
+    def unfiltered_passages(self, ids: Sequence[int]) -> dict[int, StoredPassage]:
+        """The live ones among these passages by id, whoever may read them: only for who administers them."""
         query = _stored_passages().where(passages.c.id.in_(listed("values")))
-        values = {"values": json.dumps([int(i) for i in ids])}
-        if audiences is not None:
-            query = query.where(documents.c.audience_id.in_(listed("audiences")))
-            values["audiences"] = json.dumps([int(a) for a in audiences])
-        with self._read() as connection:
-            rows = connection.execute(query, values)
+        with self.snapshot() as connection:
+            rows = connection.execute(query, {"values": _json(ids)})
             return {row.id: StoredPassage(*tuple(row)) for row in rows}
 
     def passages_of(self, source: str, uri: str) -> tuple[StoredPassage, ...]:
         """The live passages of a document, in their order there."""
         d = documents.c
         query = _stored_passages().where(d.source == source, d.uri == uri).order_by(passages.c.ordinal)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return tuple(StoredPassage(*tuple(row)) for row in connection.execute(query))
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
@@ -170,7 +151,7 @@ class CatalogReader:
         query = text(
             "SELECT term, doc FROM json_each(:stems) AS asked CROSS JOIN passages_terms ON term = asked.value"
         )
-        with self._read() as connection:
+        with self.snapshot() as connection:
             rows = connection.execute(query, {"stems": json.dumps(sorted(set(stems)))})
             return {row.term: int(row.doc) for row in rows}
 
@@ -179,51 +160,41 @@ class CatalogReader:
         query = (
             select(passages.c.id, documents.c.audience_id)
             .join_from(passages, documents)
-            .join(embeddings, _embedding_of(model))
+            .join(embeddings, arrays.embedding_of(model))
             .order_by(passages.c.id)
         )
-        with self._read() as connection:
+        with self.snapshot() as connection:
             rows = np.array([tuple(row) for row in connection.execute(query)], dtype=np.int64).reshape(-1, 2)
         return rows[:, 0], rows[:, 1]
 
     def vectors_of(self, model: str, ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
         """The live ones among these passages, ascending, and their embeddings (n, dimensions)."""
-        query = (
-            select(passages.c.id, embeddings.c.vector)
-            .join(embeddings, _embedding_of(model))
-            .where(passages.c.id.in_(listed("values")))
-            .order_by(passages.c.id)
-        )
-        with self._read() as connection:
-            rows = connection.execute(query, {"values": json.dumps([int(i) for i in ids])}).all()
-        matrix = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32)
-        return np.array([row.id for row in rows], dtype=np.int64), matrix.reshape(
-            len(rows), -1 if rows else 0
-        )
+        with self.snapshot() as connection:
+            return arrays.vectors_of(connection, model, ids)
 
     def documents(self, source: str) -> tuple[StoredDocument, ...]:
         """The live documents of a source, by uri."""
         query = _stored_documents().where(documents.c.source == source).order_by(documents.c.uri)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return tuple(_stored_document(row) for row in connection.execute(query))
 
     def document(self, source: str, uri: str) -> StoredDocument | None:
         """One live document; None when it is not indexed."""
         query = _stored_documents().where(documents.c.source == source, documents.c.uri == uri)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             row = connection.execute(query).first()
         return None if row is None else _stored_document(row)
 
     def forgotten(self, source: str) -> tuple[ForgottenDocument, ...]:
         """The documents of a source that are kept out of the index, by uri."""
         query = select(forgotten).where(forgotten.c.source == source).order_by(forgotten.c.uri)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return tuple(ForgottenDocument(*row) for row in connection.execute(query))
 
     def sources_seen(self) -> tuple[str, ...]:
         """Names of all sources that were ever synced and not forgotten."""
         query = select(documents.c.source).union(select(syncs.c.source)).order_by("source")
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return tuple(connection.execute(query).scalars())
 
     def last_syncs(self) -> dict[str, SyncRecord]:
@@ -231,33 +202,66 @@ class CatalogReader:
         newest = select(func.max(syncs.c.id)).group_by(syncs.c.source)
         s = syncs.c
         query = select(s.source, s.started_at, s.finished_at, s.outcome, s.counts).where(s.id.in_(newest))
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return {row.source: SyncRecord(*row) for row in connection.execute(query.order_by(s.source))}
+
+    def failing(self, source: str) -> tuple[SyncRecord, ...]:
+        """The runs of a source that failed since one did not, the newest first."""
+        s = syncs.c
+        done = s.outcome.in_((COMPLETE, PARTIAL))
+        complete = select(func.coalesce(func.max(s.id), 0)).where(s.source == source, done)
+        query = select(s.source, s.started_at, s.finished_at, s.outcome, s.counts).where(
+            s.source == source, s.id > complete.scalar_subquery(), s.outcome.startswith("failed")
+        )
+        with self.snapshot() as connection:
+            return tuple(SyncRecord(*row) for row in connection.execute(query.order_by(s.id.desc())))
+
+    def running(self) -> tuple[str, ...]:
+        """The sources of which a run is noted that never ended."""
+        unfinished = select(syncs.c.source).where(syncs.c.outcome == RUNNING).distinct()
+        with self.snapshot() as connection:
+            return tuple(connection.execute(unfinished).scalars())
+
+    def has_been_completed(self, source: str) -> bool:
+        """Whether a run of this source ever went through."""
+        query = select(syncs.c.id).where(syncs.c.source == source, syncs.c.outcome == COMPLETE).limit(1)
+        with self.snapshot() as connection:
+            return connection.execute(query).first() is not None
 
     def failures(self, source: str) -> tuple[DocumentFailure, ...]:
         """Documents of a source whose newest version could not be indexed, by uri."""
         f = failures.c
         query = select(f.uri, f.version, f.error, f.failed_at).where(f.source == source).order_by(f.uri)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return tuple(DocumentFailure(*row) for row in connection.execute(query))
 
     def known(self, source: str) -> dict[str, KnownDocument]:
         """Every live document of a source by uri."""
         d = documents.c
         query = select(d.uri, d.version, d.content_hash, d.fingerprint).where(d.source == source)
-        with self._read() as connection:
+        with self.snapshot() as connection:
             return {uri: KnownDocument(*rest) for uri, *rest in connection.execute(query)}
 
     def without_embedding(self, model: str, text_hashes: Collection[str]) -> set[str]:
         """Those of these text hashes that `model` has not embedded yet."""
         e = embeddings.c
         query = select(e.text_hash).where(e.model == model, e.text_hash.in_(listed("values")))
-        with self._read() as connection:
+        with self.snapshot() as connection:
             stored = connection.execute(query, {"values": json.dumps(list(text_hashes))}).scalars()
             return set(text_hashes).difference(stored)
 
+    def embeddings(self, model: str, text_hashes: Collection[str]) -> tuple[list[str], Vectors]:
+        """Those of these text hashes that `model` has embedded, and their embeddings (n, dimensions)."""
+        e = embeddings.c
+        query = select(e.text_hash, e.vector).where(e.model == model, e.text_hash.in_(listed("values")))
+        with self.snapshot() as connection:
+            rows = connection.execute(query, {"values": json.dumps(list(text_hashes))}).all()
+        matrix = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32)
+        return [row.text_hash for row in rows], matrix.reshape(len(rows), -1 if rows else 0)
+
     @contextmanager
-    def _read(self) -> Iterator[Connection]:
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction: everything that is read in it is of one state."""
         with self._engine.connect() as connection:
             yield connection
 
@@ -267,14 +271,15 @@ def listed(name: str) -> Select[tuple[str]]:
     return select(column("value")).select_from(func.json_each(bindparam(name)))
 
 
-def _embedding_of(model: str) -> ColumnElement[bool]:
-    return (embeddings.c.text_hash == passages.c.text_hash) & (embeddings.c.model == model)
+def _json(ids: Sequence[int]) -> str:
+    return json.dumps([int(i) for i in ids])
 
 
 def _stored_passages() -> Select[Any]:
     p, d = passages.c, documents.c
+    at_line = func.coalesce(d.url + func.replace(d.line_anchor, "{line}", p.line, type_=String), d.url)
     return select(
-        *(p.id, d.source, d.uri, d.url, d.title, p.heading, p.text, p.ordinal, p.start, p.end),
+        *(p.id, d.source, d.uri, at_line.label("url"), d.title, p.heading, p.text, p.ordinal, p.start, p.end),
         *(d.version, d.indexed_at, d.modified_at),
     ).join_from(passages, documents)
 

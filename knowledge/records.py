@@ -8,12 +8,20 @@ from datetime import datetime
 
 from knowledge.documents import Passage
 
+# How a run ended, or that it has not. What a run failed of stands behind "failed: ".
+RUNNING = "running"
+INTERRUPTED = "interrupted"
+COMPLETE = "complete"
+CANCELLED = "cancelled"
+PARTIAL = "partial"
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentVersion:
     """A document as it is to be published; `text_hashes` stand beside `passages`, one for each.
 
-    `fingerprint` names the chunker and the embedder that made the passages.
+    `fingerprint` names the chunker and the embedder that made the passages; `line_anchor` is that of
+    `RawDocument`.
     """
 
     uri: str
@@ -25,6 +33,7 @@ class DocumentVersion:
     modified_at: datetime | None
     passages: tuple[Passage, ...]
     text_hashes: tuple[str, ...]
+    line_anchor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class StoredPassage:
-    """A live passage with what a citation needs of its document."""
+    """A live passage with what a citation needs of its document; `url` leads to its line where it can."""
 
     passage_id: int
     source: str

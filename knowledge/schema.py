@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,8 @@ from sqlalchemy.types import TypeDecorator
 
 from knowledge.documents import KnowledgeError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_SECONDS = 30
-_WITHOUT_FORGOTTEN = 1  # a schema that differs only by the table it lacks
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -77,6 +77,7 @@ documents = Table(
     Column("uri", String, nullable=False),
     Column("title", String, nullable=False),
     Column("url", String),
+    Column("line_anchor", String),
     Column("version", String, nullable=False),
     Column("content_hash", String, nullable=False),
     Column("fingerprint", String, nullable=False),
@@ -97,6 +98,7 @@ passages = Table(
     Column("text", String, nullable=False),
     Column("start", Integer, nullable=False),
     Column("end", Integer, nullable=False),
+    Column("line", Integer),
     Column("text_hash", String, nullable=False, index=True),
     Index("passages_of_document", "document_id", "ordinal"),
     sqlite_autoincrement=True,  # an id that a vector index or an answer remembers never means another text
@@ -152,6 +154,21 @@ _LEXICAL_INDEX = (
     "DELETE FROM passages_fts WHERE rowid = old.id; END",
 )
 
+# A view of the index, which a connection may have to itself.
+_OCCURRENCES = (
+    "CREATE VIRTUAL TABLE temp.passages_occurrences USING fts5vocab('main', 'passages_fts', 'instance')"
+)
+
+
+# What makes the next schema of each; tables that are missing are made besides.
+_UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (),
+    2: (
+        "ALTER TABLE documents ADD COLUMN line_anchor VARCHAR",
+        "ALTER TABLE passages ADD COLUMN line INTEGER",
+    ),
+}
+
 
 def open_engine(path: Path) -> Engine:
     """Open the catalog's file, making its folder and tables when they are missing.
@@ -166,8 +183,11 @@ def open_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        # What is deleted is overwritten: a document that is forgotten leaves no text in free pages.
+        pragmas = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON")
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+        connection.execute(_OCCURRENCES)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -195,13 +215,15 @@ def open_engine(path: Path) -> Engine:
 def _create_tables(engine: Engine, path: Path) -> None:
     with engine.connect() as connection:
         found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if found in (0, _WITHOUT_FORGOTTEN):
+    if found == 0 or found in _UPGRADES:
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             # Another process may have made them while this one waited for the lock.
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if found in (0, _WITHOUT_FORGOTTEN):
+            if found < SCHEMA_VERSION:
                 metadata.create_all(connection)  # only tables that are missing
-                for statement in _LEXICAL_INDEX if found == 0 else ():
+                versions = range(found, SCHEMA_VERSION)
+                upgrade = chain.from_iterable(_UPGRADES[version] for version in versions)
+                for statement in upgrade if found else _LEXICAL_INDEX:
                     connection.execute(text(statement))
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 found = SCHEMA_VERSION

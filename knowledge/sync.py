@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from knowledge.catalog import Catalog
-from knowledge.documents import KnowledgeError, Source
+from knowledge.documents import KnowledgeError, Listed, PartialListingError, Source
+from knowledge.edition import Edition, MadeWith
+from knowledge.editions import Editions
 from knowledge.indexing import Chunks, Convert, DocumentsRun, Embeds, SyncFailure
-from knowledge.locking import SyncBusyError, sync_lock
-from knowledge.records import KnownDocument
-from knowledge.vectors import VectorIndex
+from knowledge.listing import listed_until_cancelled
+from knowledge.locking import SyncBusyError, source_lock
+from knowledge.records import CANCELLED, COMPLETE, PARTIAL, KnownDocument
 
 __all__ = [
     "SyncBusyError",
@@ -30,6 +32,7 @@ __all__ = [
 _FEW_DELETIONS = 10
 
 Phase = Literal["listing", "documents", "index"]
+Trust = Callable[[Edition, str], tuple[Mapping[str, KnownDocument], Mapping[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,12 @@ class SyncOptions:
 
     When more than 10 documents and more than `max_deletion_share` of a source are gone from its listing, they
     are kept and the report says so, unless `confirm_deletions`: a folder that is not mounted looks empty.
+    A source that lists more than `max_documents` fails: one that lists without end would never be done.
     """
 
     max_deletion_share: float = 0.3
     confirm_deletions: bool = False
+    max_documents: int = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,29 +84,39 @@ class SyncReport:
 
 
 class Synchronizer:
-    """Brings the index to the state of its sources, one source and one run at a time.
+    """Brings the index to the state of its sources: one run of a source at a time, several side by side.
 
     The methods block, are meant for a worker thread, and raise `SyncBusyError` at once while another run,
-    of this or any process, holds the lock. A run that is killed leaves every document in its old version or
-    its new one, and the next run goes on from there.
+    of this or any process, has the same source. A run that is killed leaves every document in its old version
+    or its new one, and the next run goes on from there.
+
+    Where the chunker or the embedder are not those that the live edition of the index was made with, a run
+    goes into an edition beside it. That one takes over when each source of which the live one holds something
+    has had a whole run there, and was not lost but for a few documents.
     """
 
     def __init__(
         self,
-        catalog: Catalog,
-        vectors: VectorIndex,
+        editions: Editions,
         embedder: Embeds,
         chunker: Chunks,
         convert: Convert,
-        lock_file: Path,
+        locks: Path,
+        model: str,
+        configured: Collection[str],
     ) -> None:
-        """`convert` makes Markdown of a raw document and raises `UnreadableError` where it cannot."""
-        self._catalog = catalog
-        self._vectors = vectors
+        """`convert` makes Markdown of a raw document and raises `UnreadableError` where it cannot.
+
+        `locks` is a folder; `model` names the embedder as `MadeWith` says, `configured` the sources of the
+        settings: no edition waits for others.
+        """
+        self._editions = editions
         self._embedder = embedder
         self._chunker = chunker
         self._convert = convert
-        self._lock_file = lock_file
+        self._locks = locks
+        self._made_with = MadeWith(chunker.fingerprint, embedder.identity, model)
+        self._configured = frozenset(configured)
 
     def sync(
         self,
@@ -117,10 +132,7 @@ class Synchronizer:
         be read in every run. Raises `KnowledgeError` when the listing is not complete (then nothing is
         deleted) or the disk is full (then what was indexed stands).
         """
-        with sync_lock(self._lock_file):
-            known = self._catalog.known(source.name)
-            failures = {failure.uri: failure.version for failure in self._catalog.failures(source.name)}
-            return self._run(source, known, failures, on_progress, cancelled, options)
+        return self._run(source, _trust, on_progress, cancelled, options)
 
     def rebuild(
         self,
@@ -134,66 +146,106 @@ class Synchronizer:
 
         Texts that were embedded before are not embedded again. Raises what `sync` raises.
         """
-        with sync_lock(self._lock_file):
-            self._vectors.discard()
-            return self._run(source, {}, {}, on_progress, cancelled, options)
+        return self._run(source, _distrust, on_progress, cancelled, options)
 
     def forget_source(self, name: str) -> None:
         """Remove all documents of a source that is no longer in the settings."""
-        with sync_lock(self._lock_file):
-            self._catalog.forget_source(name)
-            self._vectors.catch_up()
-            self._catalog.prune_embeddings(self._embedder.identity)
+        with source_lock(self._locks, name), self._editions.all() as editions:
+            for edition in editions:
+                edition.catalog.forget_source(name)
+                self._wipe(edition, name)
 
     def forget_document(self, source_name: str, uri: str) -> int:
         """Remove a document at once and keep it out, listed or not, until it is restored.
 
         Returns how many passages it had. A run that is killed here has either noted and removed it or not.
+        Its embeddings go with it, or at the end of the last of the runs that other sources have meanwhile.
         """
-        with sync_lock(self._lock_file):
-            passages = self._catalog.forget_document(source_name, uri)
-            self._vectors.catch_up()
-            self._catalog.prune_embeddings(self._embedder.identity)
-            return passages
+        with source_lock(self._locks, source_name), self._editions.all() as editions:
+            passages = [edition.catalog.forget_document(source_name, uri) for edition in editions]
+            for edition in editions:
+                self._wipe(edition, source_name)
+            return passages[0]
 
     def restore_document(self, source_name: str, uri: str) -> None:
         """Let the next sync index a forgotten document again, if its source still lists it."""
-        with sync_lock(self._lock_file):
-            self._catalog.restore_document(source_name, uri)
+        with source_lock(self._locks, source_name), self._editions.all() as editions:
+            for edition in editions:
+                edition.catalog.restore_document(source_name, uri)
 
     def _run(
         self,
         source: Source,
-        trusted: Mapping[str, KnownDocument],
-        failing: Mapping[str, str],
+        trust: Trust,
         on_progress: Callable[[SyncProgress], None],
         cancelled: threading.Event,
         options: SyncOptions,
     ) -> SyncReport:
-        """Sync, taking for unchanged only what is in `trusted` and for hopeless only what is in `failing`."""
+        with source_lock(self._locks, source.name):
+            with self._editions.working(self._made_with) as (edition, answering):
+                # Before anything that takes long: a source that was closed to some is closed to them now.
+                for one in _both(edition, answering):
+                    one.catalog.set_audience(source.name, source.audience)
+                if answering:
+                    edition.catalog.keep_out(source.name, answering.catalog.forgotten(source.name))
+                report = self._run_in(
+                    edition, answering, source, trust(edition, source.name), on_progress, cancelled, options
+                )
+                if not report.cancelled:
+                    self._prune(edition, source.name)
+                done = answering is not None and self._is_whole(edition, answering, options)
+            if done:
+                self._editions.take_over(edition)
+            return report
+
+    def _run_in(
+        self,
+        edition: Edition,
+        answering: Edition | None,
+        source: Source,
+        trusted: tuple[Mapping[str, KnownDocument], Mapping[str, str]],
+        on_progress: Callable[[SyncProgress], None],
+        cancelled: threading.Event,
+        options: SyncOptions,
+    ) -> SyncReport:
+        """Sync into one edition, believing only `trusted`: what is known, and which versions fail."""
         began = time.monotonic()
-        # Before anything that takes long: a source that was closed to some is closed to them now.
-        self._catalog.set_audience(source.name, source.audience)
-        sync_id = self._catalog.begin_sync(source.name)
-        with self._noting_failure(sync_id):
+        known, failing = trusted
+        catalog = edition.catalog
+        with _noted([one.catalog for one in _both(edition, answering)], source.name) as end:
             on_progress(SyncProgress(source.name, "listing"))
-            forgotten = {document.uri for document in self._catalog.forgotten(source.name)}
-            listing = {listed.uri: listed.version for listed in source.list() if listed.uri not in forgotten}
+            forgotten = {document.uri for document in catalog.forgotten(source.name)}
             run = DocumentsRun(
-                self._catalog, self._embedder, self._chunker, self._convert, source, trusted, cancelled
+                catalog,
+                answering.catalog if answering else None,
+                self._embedder,
+                self._chunker,
+                self._convert,
+                source,
+                known,
+                cancelled,
             )
-            run.remove_gone(listing, _may_remove(options))
+            listing: dict[str, Listed] = {}
+            is_whole = False
+            try:
+                for listed in listed_until_cancelled(source, cancelled, options.max_documents):
+                    if listed.uri not in forgotten:
+                        listing[listed.uri] = listed
+                if not cancelled.is_set():
+                    is_whole = run.remove_gone(listing, _may_remove(options))
+            except PartialListingError as error:
+                run.failed.append(SyncFailure(source.name, str(error)))
             due = run.due(listing, failing)
             for done, uri in enumerate(due):
                 if cancelled.is_set():
                     break
                 on_progress(SyncProgress(source.name, "documents", done, len(due), uri))
-                run.take(uri, listing[uri])
+                run.take(uri, listing[uri].version)
             run.flush()
             if not cancelled.is_set():
                 on_progress(SyncProgress(source.name, "index", len(due), len(due)))
-                self._vectors.catch_up()
-                self._catalog.prune_embeddings(self._embedder.identity)
+                for one in _both(edition, answering):
+                    one.catch_up()
             report = SyncReport(
                 source=source.name,
                 added=tuple(run.added),
@@ -203,27 +255,77 @@ class Synchronizer:
                 failed=tuple(run.failed),
                 still_failing=run.still_failing,
                 passages_embedded=run.passages_embedded,
-                passages_live=self._catalog.passage_count(),
+                passages_live=catalog.passage_count(),
                 seconds=time.monotonic() - began,
-                index_generation=self._catalog.generation(),
+                index_generation=catalog.generation(),
                 cancelled=cancelled.is_set(),
             )
-            self._catalog.end_sync(sync_id, "cancelled" if report.cancelled else "complete", _counts(report))
+            outcome = COMPLETE if is_whole or answering is None else PARTIAL
+            end(CANCELLED if report.cancelled else outcome, _counts(report))
             return report
 
-    @contextmanager
-    def _noting_failure(self, sync_id: int) -> Iterator[None]:
-        try:
-            yield
-        except (KnowledgeError, OSError) as error:
-            with suppress(KnowledgeError):
-                self._catalog.end_sync(sync_id, f"failed: {error}", {})
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise KnowledgeError(
-                    f"No space left on the disk ({error.filename or self._catalog.path.parent}): what was "
-                    "indexed before is intact; free some space and sync again."
-                ) from error
-            raise
+    def _is_whole(self, edition: Edition, answering: Edition, options: SyncOptions) -> bool:
+        """Whether an edition holds what the answering one holds of the configured sources, but for a few."""
+        may_remove = _may_remove(options)
+        for source in self._configured.intersection(answering.catalog.counts().by_source):
+            if not edition.catalog.has_been_completed(source):
+                return False
+            held = answering.catalog.known(source).keys()
+            if not may_remove(len(held - edition.catalog.known(source).keys()), len(held)):
+                return False
+        return True
+
+    def _wipe(self, edition: Edition, source: str) -> None:
+        edition.catch_up()
+        self._prune(edition, source)
+        edition.catalog.wipe()
+
+    def _prune(self, edition: Edition, mine: str) -> None:
+        """Drop embeddings that nothing needs, unless another source is being synced; `mine` is not."""
+        for source in edition.catalog.running():
+            with suppress(SyncBusyError):
+                if source == mine:
+                    edition.catalog.interrupt(source)
+                    continue
+                with source_lock(self._locks, source):
+                    edition.catalog.interrupt(source)
+        edition.catalog.prune_embeddings(edition.made_with.embedder)
+
+
+def _both(edition: Edition, answering: Edition | None) -> tuple[Edition, ...]:
+    return (edition,) if answering is None else (edition, answering)
+
+
+def _trust(edition: Edition, source: str) -> tuple[Mapping[str, KnownDocument], Mapping[str, str]]:
+    failures = edition.catalog.failures(source)
+    return edition.catalog.known(source), {failure.uri: failure.version for failure in failures}
+
+
+def _distrust(edition: Edition, source: str) -> tuple[Mapping[str, KnownDocument], Mapping[str, str]]:
+    edition.discard()
+    return {}, {}
+
+
+@contextmanager
+def _noted(catalogs: Sequence[Catalog], source: str) -> Iterator[Callable[[str, Mapping[str, int]], None]]:
+    """Note a run and its failure in these catalogs; what is yielded notes how it ended."""
+    runs = [(catalog, catalog.begin_sync(source)) for catalog in catalogs]
+
+    def end(outcome: str, counts: Mapping[str, int]) -> None:
+        for catalog, run in runs:
+            catalog.end_sync(run, outcome, counts)
+
+    try:
+        yield end
+    except (KnowledgeError, OSError) as error:
+        with suppress(KnowledgeError):
+            end(f"failed: {error}", {})
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise KnowledgeError(
+                f"No space left on the disk ({error.filename or catalogs[0].path.parent}): what was "
+                "indexed before is intact; free some space and sync again."
+            ) from error
+        raise
 
 
 def _may_remove(options: SyncOptions) -> Callable[[int, int], bool]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 _DIACRITIC = re.compile("[\u0300-\u036f]")
 _TOKEN = re.compile(r"[^\W_]+")
+_LONGEST_REMEMBERED = 40
 
 # FTS5 has Porter's later rules too: logi -> log and bli -> ble, after a vowel and a consonant.
 _LATER_RULES = re.compile(r"[aeiouy][^aeiouy].*(?:logi|bli)$")
@@ -44,18 +46,19 @@ def tokens(text: str) -> list[str]:
 
 def stem(words: Sequence[str]) -> list[str]:
     """Return the Porter stem of each word (Porter 1980, "An algorithm for suffix stripping")."""
+    return [_stem(word) if len(word) <= _LONGEST_REMEMBERED else _stem.__wrapped__(word) for word in words]
+
+
+@lru_cache(maxsize=65_536)
+def _stem(word: str) -> str:
     import Stemmer
 
-    # A stemmer is not thread-safe, and making one takes less than a microsecond.
-    stemmed = Stemmer.Stemmer("porter", 0).stemWords(list(words))
-    return [_as_fts5(word, stem) for word, stem in zip(words, stemmed, strict=True)]
-
-
-def _as_fts5(word: str, stem: str) -> str:
     # FTS5 leaves words of two letters alone.
     if len(word) < 3:
         return word
-    return stem[:-1] if _LATER_RULES.search(stem) else stem
+    # A stemmer is not thread-safe, and making one takes less than a microsecond.
+    stemmed: str = Stemmer.Stemmer("porter", 0).stemWord(word)
+    return stemmed[:-1] if _LATER_RULES.search(stemmed) else stemmed
 
 
 def stems(text: str) -> list[str]:

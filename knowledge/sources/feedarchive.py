@@ -21,10 +21,14 @@ class FeedEntry:
 
 @dataclass(frozen=True, slots=True)
 class FeedArchive:
-    """All entries kept, newest first, and the feed's validators (RFC 9110, section 8.8)."""
+    """All entries kept, newest first, and the feed's validators (RFC 9110, section 8.8).
+
+    `loaded_at` (seconds since 1970) is when the feed was last transferred.
+    """
 
     etag: str = ""
     last_modified: str = ""
+    loaded_at: float = 0.0
     entries: tuple[FeedEntry, ...] = ()
 
     def joined_by(self, fresh: Sequence[FeedEntry], most: int) -> tuple[FeedEntry, ...]:
@@ -40,7 +44,7 @@ def load_archive(file: Path) -> FeedArchive:
     try:
         found = json.loads(file.read_text())
         entries = tuple(FeedEntry(**entry) for entry in found["entries"])
-        return FeedArchive(found["etag"], found["last_modified"], entries)
+        return FeedArchive(found["etag"], found["last_modified"], found.get("loaded_at", 0.0), entries)
     except (OSError, ValueError, KeyError, TypeError):
         return FeedArchive()
 

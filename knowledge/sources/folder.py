@@ -6,17 +6,40 @@ import errno
 import logging
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
-from knowledge.conversion import READABLE_SUFFIXES
-from knowledge.documents import KnowledgeError, Listed, RawDocument, UnreadableError, VanishedError
-from knowledge.sources.selection import EXCLUDED_BY_DEFAULT, meets_any, too_large
+from knowledge.documents import (
+    KnowledgeError,
+    Listed,
+    PartialListingError,
+    RawDocument,
+    UnreadableError,
+    VanishedError,
+)
+from knowledge.sources.selection import (
+    EXCLUDED_BY_DEFAULT,
+    is_readable,
+    kind_of_file,
+    meets_any,
+    too_large,
+    unreadable_kinds,
+)
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """One walk through a folder: kinds of files that cannot be read, and subfolders that cannot be listed."""
+
+    root: Path
+    unread: Counter[str] = field(default_factory=Counter)
+    unlisted: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +47,7 @@ class FolderSource:
     """The readable files of a folder and its subfolders.
 
     A document's uri is its path relative to the folder, with `/` between the parts; its version is made of
-    the modification time and the size, so that a listing opens no file.
+    the modification time, the change time and the size, so that a listing opens no file.
 
     `include` and `exclude` are patterns in the manner of .gitignore: `*`, `?` and `[...]` stay within one
     name, `**` stands for any number of folders, a pattern without `/` is met by a name at any depth, one with
@@ -46,16 +69,17 @@ class FolderSource:
     base_url: str | None = None
 
     def list(self) -> Iterator[Listed]:
-        """Yield the documents in the order of their names, folder by folder.
+        """Yield the documents in the order of their names, folder by folder, and last what cannot be read.
 
-        Raises `KnowledgeError` when the folder or a subfolder cannot be listed: what is not seen must not
-        be taken for deleted.
+        Raises `KnowledgeError` when the folder cannot be listed, and `PartialListingError` at the end when a
+        subfolder cannot: what is not seen must not be taken for deleted.
         """
         if not self.path.is_dir():
             raise KnowledgeError(
-                f"The folder {self.path} of source '{self.name}' does not exist or is not a folder."
+                f"The folder {self.path} of source '{self.name}' does not exist or is no folder; mount it or "
+                "correct 'path'."
             )
-        return self._walk(str(self.path), (), self.path.resolve())
+        return self._list(_Scan(self.path.resolve()))
 
     def read(self, uri: str) -> RawDocument:
         """Read one file. A file that is written to meanwhile is read once more.
@@ -78,23 +102,36 @@ class FolderSource:
         url = f"{self.base_url.rstrip('/')}/{quote(uri)}" if self.base_url else path.as_uri()
         return RawDocument(uri, path.name, content, url, datetime.fromtimestamp(modified, UTC))
 
-    def _walk(self, folder: str, above: tuple[str, ...], root: Path) -> Iterator[Listed]:
+    def _list(self, scan: _Scan) -> Iterator[Listed]:
+        yield from self._walk(str(self.path), (), scan)
+        yield from unreadable_kinds(scan.unread)
+        if scan.unlisted:
+            more = f" (and {len(scan.unlisted) - 1} more like it)" if len(scan.unlisted) > 1 else ""
+            raise PartialListingError(f"{scan.unlisted[0]}{more}; give Lorebot's user the right to read it.")
+
+    def _walk(self, folder: str, above: tuple[str, ...], seen: _Scan) -> Iterator[Listed]:
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             reason = error.strerror or str(error)
-            raise KnowledgeError(
-                f"The folder {folder} of source '{self.name}' cannot be listed: {reason}."
-            ) from error
+            text = f"The folder {folder} of source '{self.name}' cannot be listed: {reason}"
+            if not above:
+                raise KnowledgeError(f"{text}; give Lorebot's user the right to read it.") from error
+            seen.unlisted.append(text)
+            return
         for entry in entries:
             parts = (*above, entry.name)
             if meets_any(parts, self.exclude):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                yield from self._walk(entry.path, parts, root)
-            elif self._is_wanted(parts):
-                yield from self._entry(entry, "/".join(parts), root)
+                yield from self._walk(entry.path, parts, seen)
+            elif not meets_any(parts, self.include):
+                continue
+            elif is_readable(entry.name):
+                yield from self._entry(entry, "/".join(parts), seen.root)
+            elif entry.is_file(follow_symlinks=False):
+                seen.unread[kind_of_file(entry.name)] += 1
 
     def _entry(self, entry: os.DirEntry[str], uri: str, root: Path) -> Iterator[Listed]:
         # realpath, since resolve raises on links in a circle
@@ -113,11 +150,8 @@ class FolderSource:
         if not uri.isascii() and any("\ud800" <= character <= "\udfff" for character in uri):
             logger.warning("source '%s': a file is left out, its name is not UTF-8: %r", self.name, uri)
             return
-        yield Listed(uri, f"{found.st_mtime_ns}-{found.st_size}")
-
-    def _is_wanted(self, parts: tuple[str, ...]) -> bool:
-        suffix = PurePosixPath(parts[-1]).suffix.lower()
-        return suffix in READABLE_SUFFIXES and meets_any(parts, self.include)
+        # What is copied with its old date (cp -p) has a new change time, which nobody can set.
+        yield Listed(uri, f"{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_size}")
 
     def _locate(self, uri: str) -> Path:
         """Give the path of a uri that `list` could have yielded."""
@@ -127,7 +161,7 @@ class FolderSource:
         if {"", ".", ".."} & set(parts) or real == root or not real.is_relative_to(root):
             raise UnreadableError(f"{uri!r} lies outside the folder of source '{self.name}'.")
         hidden = any(meets_any(parts[: depth + 1], self.exclude) for depth in range(len(parts)))
-        if hidden or not self._is_wanted(parts):
+        if hidden or not is_readable(uri) or not meets_any(parts, self.include):
             raise UnreadableError(
                 f"{uri!r} is not a document of source '{self.name}' (see include and exclude)."
             )

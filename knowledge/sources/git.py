@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,8 +16,8 @@ from urllib.parse import urlsplit
 from knowledge.documents import KnowledgeError, Listed, RawDocument, UnreadableError, VanishedError
 from knowledge.sources.git_history import last_changes
 from knowledge.sources.git_program import Git, GitError
-from knowledge.sources.selection import Selection, too_large
-from knowledge.sources.web_hosts import file_pattern, file_url
+from knowledge.sources.selection import Selection, is_readable, kind_of_file, too_large, unreadable_kinds
+from knowledge.sources.web_hosts import file_pattern, file_url, line_anchor
 
 _TIP = "refs/lorebot/tip"
 _REGULAR_FILES = ("100644", "100755")
@@ -42,11 +43,12 @@ class _File:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """The wanted files of one revision."""
+    """The wanted files of one revision, and how many there are of each kind that cannot be read."""
 
     revision: str
     branch: str
     files: dict[str, _File]
+    unread: Counter[str]
     dates: dict[str, float]
 
 
@@ -74,10 +76,10 @@ class GitSource:
         """`url` is a URL (http, https, ssh, git, file), `user@host:path` or a local path; without `branch`
         it is the one that the repository names as its own.
 
-        `web_url` is the pattern of a file's page, with `{path}` and `{revision}` or `{branch}`; without it,
-        that of GitHub, GitLab, Bitbucket, Gitea, Forgejo, Codeberg or SourceHut, where the host's name tells
-        which. `include` and `exclude` are as for `FolderSource`. Raises `KnowledgeError` for a url that git
-        could take for an option or a program.
+        `web_url` is the pattern of a file's page, with `{path}` and `{revision}` or `{branch}`, and perhaps
+        `{line}` behind a `#`; without it, that of GitHub, GitLab, Bitbucket, Gitea, Forgejo, Codeberg or
+        SourceHut, where the host's name tells which. `include` and `exclude` are as for `FolderSource`.
+        Raises `KnowledgeError` for a url that git could take for an option or a program.
         """
         self.name = name
         self.audience = audience
@@ -95,6 +97,7 @@ class GitSource:
     def list(self) -> Iterator[Listed]:
         """Fetch what is new and yield the files of the branch's tip in the order of their paths.
 
+        Last comes what cannot be read.
         Raises `KnowledgeError` when the repository cannot be reached, wants credentials, or lacks the branch.
         """
         branch, revision = self._remote_tip()
@@ -105,6 +108,7 @@ class GitSource:
         except GitError as error:
             raise self._explained(error) from error
         yield from (Listed(path, file.blob) for path, file in self._snapshot.files.items())
+        yield from unreadable_kinds(self._snapshot.unread)
 
     def read(self, uri: str) -> RawDocument:
         """Read a file as it was in the last listing, or, without one, as it was last fetched.
@@ -126,7 +130,8 @@ class GitSource:
         if content.startswith(_LFS_POINTER):
             raise UnreadableError(f"{uri} is kept in Git LFS, which is not fetched.")
         url = self._web_url and file_url(self._web_url, snapshot.revision, snapshot.branch, uri)
-        return RawDocument(uri, PurePosixPath(uri).name, content, url or None, modified)
+        anchor = self._web_url and line_anchor(self._web_url, uri)
+        return RawDocument(uri, PurePosixPath(uri).name, content, url or None, modified, anchor or None)
 
     def _remote_tip(self) -> tuple[str, str]:
         """Give `(branch, revision)` of the remote, having made the local repository where there is none."""
@@ -194,6 +199,7 @@ class GitSource:
     def _take_snapshot(self, branch: str) -> _Snapshot:
         revision = self._tip()
         files = {}
+        unread: Counter[str] = Counter()
         for entry in self._git.run("ls-tree", "-r", "-z", "-l", revision).split(b"\0")[:-1]:
             about, _tab, path = entry.partition(b"\t")
             mode, _kind, blob, size = about.decode().split()
@@ -202,9 +208,13 @@ class GitSource:
             except UnicodeDecodeError:
                 logger.warning("source '%s': a file is left out, its name is not UTF-8: %r", self.name, path)
                 continue
-            if mode in _REGULAR_FILES and self._selection.wants_file(uri):
+            if mode not in _REGULAR_FILES or not self._selection.wants(uri):
+                continue
+            if is_readable(uri):
                 files[uri] = _File(blob, int(size))
-        return _Snapshot(revision, branch, files, {})
+            else:
+                unread[kind_of_file(uri)] += 1
+        return _Snapshot(revision, branch, files, unread, {})
 
     def _modified_at(self, snapshot: _Snapshot, uri: str) -> datetime | None:
         if not snapshot.dates:

@@ -7,7 +7,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpcore
@@ -19,6 +19,13 @@ from knowledge.sources.addresses import is_public
 _MOST_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_URL_CHARACTERS = 4_000
+_MEANINGS = {
+    401: ": it asks for a login, and Lorebot has none; let its address read without one",
+    403: ": it refuses Lorebot; allow its address or its User-Agent there",
+    404: ": it is not there; check the address",
+    410: ": it is gone for good",
+    429: ": it is asked too often; let it rest for longer between two requests",
+}
 
 
 class FetchError(KnowledgeError):
@@ -63,6 +70,42 @@ def follow_all(_url: str) -> bool:
     return True
 
 
+def follow_none(_url: str) -> bool:
+    """Follow no redirect."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A URL to get, of which the body may have `max_bytes`, packed and unpacked.
+
+    A redirect to a URL that `may_follow` denies is returned as it came, without a body.
+    """
+
+    url: str
+    max_bytes: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    may_follow: Callable[[str], bool] = follow_all
+
+
+def checked_addresses(
+    host: str,
+    port: int,
+    may_connect: Callable[[str], bool],
+    resolve: Callable[[str, int], Sequence[str]],
+) -> tuple[str, ...]:
+    """Resolve a host to the addresses that may be connected to. Raises `RefusedError` for none, `OSError`."""
+    addresses = resolve(host, port)
+    allowed = tuple(address for address in addresses if may_connect(address))
+    if not allowed:
+        found = ", ".join(addresses[:3]) or "nothing"
+        raise RefusedError(
+            f"{host} leads to {found}, which is not a public address; to read it all the same, set "
+            "allow_private."
+        )
+    return allowed
+
+
 class WebClient:
     """Gets URLs over http and https, one at a time.
 
@@ -93,36 +136,31 @@ class WebClient:
             network_backend=self._backend,
         )
 
-    def get(
-        self,
-        url: str,
-        max_bytes: int,
-        headers: Mapping[str, str] | None = None,
-        may_follow: Callable[[str], bool] = follow_all,
-    ) -> Response:
-        """Get a URL, of which the body may have `max_bytes`, packed and unpacked.
+    def get(self, request: Request) -> Response:
+        """Get a URL.
 
-        A redirect to one that `may_follow` denies is returned as it came, without a body. Raises
-        `RefusedError` for other schemes and forbidden addresses, `TooLargeError`, and `FetchError` for
-        whatever the network or the server does wrong. A status is not an error.
+        Raises `RefusedError` for other schemes and forbidden addresses, `TooLargeError`, and `FetchError`
+        for whatever the network or the server does wrong. A status is not an error.
         """
         self._backend.deadline = time.monotonic() + self._total_seconds
+        hop = request
         for _hop in range(_MOST_REDIRECTS + 1):
-            response = self._get_once(url, max_bytes, headers or {})
+            response = self._get_once(hop)
             location = response.headers.get("location")
             if response.status not in _REDIRECTS or not location:
                 return response
-            target = joined(url, location)
-            if target is None or not may_follow(target):
+            target = joined(hop.url, location)
+            if target is None or not request.may_follow(target):
                 return response
-            url = target
-        raise FetchError(f"{url} redirects more than {_MOST_REDIRECTS} times.")
+            hop = replace(request, url=target)
+        raise FetchError(f"{request.url} redirects more than {_MOST_REDIRECTS} times.")
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
 
-    def _get_once(self, url: str, max_bytes: int, headers: Mapping[str, str]) -> Response:
+    def _get_once(self, request: Request) -> Response:
+        url = request.url
         parsed = _checked_url(url)
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), self._idle_seconds)
         asked: dict[bytes | str, bytes | str] = {
@@ -130,7 +168,7 @@ class WebClient:
             "User-Agent": self._user_agent,
             "Accept-Encoding": "gzip, deflate",
         }
-        asked.update(headers.items())
+        asked.update(request.headers.items())
         target = httpcore.URL(
             scheme=parsed.raw_scheme, host=parsed.raw_host, port=parsed.port, target=parsed.raw_path
         )
@@ -138,12 +176,17 @@ class WebClient:
             with self._pool.stream("GET", target, headers=asked, extensions={"timeout": timeouts}) as answer:
                 found = _headers(answer.headers)
                 parts = () if answer.status in _REDIRECTS else answer.iter_stream()
-                return Response(url, answer.status, found, _body(url, found, parts, max_bytes))
+                return Response(url, answer.status, found, _body(url, found, parts, request.max_bytes))
         except (httpcore.TimeoutException, TimeoutError):
             raise FetchError(f"{url} does not answer in time.") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, OSError, UnicodeError) as error:
             reason = str(error.__cause__ or error) or type(error).__name__
             raise FetchError(f"{url} cannot be reached: {reason.rstrip('.')}.") from error
+
+
+def said_by(url: str, status: int) -> str:
+    """Word an answer that is not the wanted one, with what an admin can do about it."""
+    return f"{url} answers with status {status}{_MEANINGS.get(status, '')}."
 
 
 def joined(base: str, reference: str) -> str | None:
@@ -229,16 +272,8 @@ class _CheckedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        addresses = self._resolve(host, port)
-        allowed = [address for address in addresses if self._may_connect(address)]
-        if not allowed:
-            found = ", ".join(addresses[:3]) or "nothing"
-            raise RefusedError(
-                f"{host} leads to {found}, which is not a public address; to read it all the same, set "
-                "allow_private."
-            )
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in allowed:
+        for address in checked_addresses(host, port, self._may_connect, self._resolve):
             try:
                 stream = self._network.connect_tcp(
                     address, port, self.left(timeout), local_address, socket_options

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from knowledge.documents import KnowledgeError, Listed, RawDocument, UnreadableError, VanishedError
-from knowledge.sources.selection import Selection, too_large
+from knowledge.sources.selection import Selection, is_readable, kind_of_file, too_large, unreadable_kinds
 
 # https://filesystem-spec.readthedocs.io/en/latest/api.html#other-known-implementations
 _PACKAGES = {
@@ -76,7 +77,7 @@ class ObjectsSource:
         self._opened: tuple[Any, str] | None = None
 
     def list(self) -> Iterator[Listed]:
-        """Yield the files in the order of their paths.
+        """Yield the files in the order of their paths, and last what cannot be read.
 
         Raises `KnowledgeError` when the store cannot be reached, refuses, or has nothing at the URL.
         """
@@ -92,10 +93,16 @@ class ObjectsSource:
             raise KnowledgeError(
                 f"{self._url} of source '{self.name}' cannot be listed: {_reason(error)}"
             ) from error
+        unread: Counter[str] = Counter()
         for path, info in sorted(found.items()):
             uri = path[len(root) :].strip("/")
-            if info.get("type", "file") == "file" and self._selection.wants_file(uri):
+            if info.get("type", "file") != "file" or not self._selection.wants(uri):
+                continue
+            if is_readable(uri):
                 yield Listed(uri, _version(info))
+            else:
+                unread[kind_of_file(uri)] += 1
+        yield from unreadable_kinds(unread)
 
     def read(self, uri: str) -> RawDocument:
         """Read one file. Raises `VanishedError` when it is gone; `UnreadableError` when it is not among the

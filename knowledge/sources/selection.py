@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 
 from knowledge.conversion import READABLE_SUFFIXES
-from knowledge.documents import UnreadableError
+from knowledge.documents import Listed, UnreadableError
 
 # What is never a document, whatever else is excluded.
 EXCLUDED_BY_DEFAULT = (".*", "~$*", "*.tmp", "node_modules", "__pycache__")
+
+_MOST_KINDS = 20
+_LONGEST_SUFFIX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,37 @@ class Selection:
 
     def wants_file(self, path: str) -> bool:
         """Whether a path is wanted and its suffix tells a type that can be converted."""
-        return PurePosixPath(path).suffix.lower() in READABLE_SUFFIXES and self.wants(path)
+        return is_readable(path) and self.wants(path)
+
+
+def is_readable(path: str) -> bool:
+    """Whether the suffix of a path tells a type that can be converted."""
+    return PurePosixPath(path).suffix.lower() in READABLE_SUFFIXES
+
+
+def kind_of_file(path: str) -> str:
+    """Name the kind of a file by the pattern that all of the kind meet, where it has a usual suffix."""
+    suffix = PurePosixPath(path).suffix.lower()
+    is_usual = suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= _LONGEST_SUFFIX
+    return f"*{suffix}" if is_usual else "(no usual suffix)"
+
+
+def unreadable_kinds(counts: Mapping[str, int]) -> Iterator[Listed]:
+    """List the kinds of files that cannot be read, by how many there are of each; the rarest together.
+
+    `counts` may still grow until the first is taken.
+    """
+    by_count = iter(sorted(counts.items(), key=lambda counted: (-counted[1], counted[0])))
+    for kind, count in islice(by_count, _MOST_KINDS):
+        yield _unreadable(kind, count, "a kind")
+    if further := sum(count for _kind, count in by_count):
+        yield _unreadable("(further suffixes)", further, "kinds")
+
+
+def _unreadable(kind: str, count: int, which: str) -> Listed:
+    files = "1 file" if count == 1 else f"{count:,} files"
+    # The version does not tell the number: a further file of the kind is no news.
+    return Listed(kind, "kind", f"{files} of {which} that Lorebot cannot read.")
 
 
 def too_large(name: str, size: int | None, limit: int) -> UnreadableError:
@@ -66,7 +101,7 @@ def _meets_parts(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _readable(count: int) -> str:
-    for unit, factor in (("MB", 1_000_000), ("KB", 1_000)):
+    for unit, factor in (("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1_000)):
         if count >= factor:
             return f"{count / factor:.3g} {unit}"
     return f"{count} bytes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from urllib.parse import quote, urlsplit
 
 # By a word of the host's name: the path of a file behind the repository's page.
@@ -14,6 +15,16 @@ _PATTERNS = {
     "gitea": "/src/commit/{revision}/{path}",
     "forgejo": "/src/commit/{revision}/{path}",
     "git.sr.ht": "/tree/{revision}/item/{path}",
+}
+# By the same words: what leads to a line, of a file as it is and of Markdown, which is shown otherwise.
+_LINES = {
+    "github": ("#L{line}", "?plain=1#L{line}"),
+    "gitlab": ("#L{line}", "?plain=1#L{line}"),
+    "bitbucket": ("#lines-{line}", None),
+    "codeberg": ("#L{line}", "?display=source#L{line}"),
+    "gitea": ("#L{line}", "?display=source#L{line}"),
+    "forgejo": ("#L{line}", "?display=source#L{line}"),
+    "git.sr.ht": ("#L{line}", None),
 }
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!//)(?P<path>[^\\]+)")
 
@@ -41,6 +52,20 @@ def file_pattern(clone_url: str) -> str | None:
 
 
 def file_url(pattern: str, revision: str, branch: str, path: str) -> str:
-    """Fill `{revision}`, `{branch}` and `{path}` of a pattern."""
+    """Fill `{revision}`, `{branch}` and `{path}` of a pattern, and leave out what leads to a line."""
+    pattern = pattern.partition("#")[0] if "{line}" in pattern else pattern
     values = {"revision": revision, "branch": quote(branch), "path": quote(path)}
     return re.sub(r"\{(revision|branch|path)\}", lambda found: values[found[1]], pattern)
+
+
+def line_anchor(pattern: str, path: str) -> str | None:
+    """Give what leads from the page of a file to a line of it, with `{line}`.
+
+    It is what stands in the pattern behind `#`, or what is usual at the host. None where that is not known.
+    """
+    page, _hash, behind = pattern.partition("#")
+    if "{line}" in behind:
+        return f"#{behind}"
+    host = urlsplit(page).hostname or ""
+    plain, of_markdown = next((found for word, found in _LINES.items() if word in host), (None, None))
+    return of_markdown if PurePosixPath(path).suffix.lower() in (".md", ".markdown") else plain

@@ -116,7 +116,7 @@ def _tree(content: bytes) -> Any:
 
 def _links(tree: Any, base: str) -> tuple[str, ...]:
     found = []
-    for href in tree.xpath("//a/@href|//area/@href")[:_MOST_LINKS]:
+    for href in tuple(dict.fromkeys(tree.xpath("//a/@href|//area/@href")))[:_MOST_LINKS]:
         absolute = joined(base, href)
         url = absolute and normalised(absolute)
         if url:

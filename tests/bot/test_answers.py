@@ -33,7 +33,8 @@ def test_an_answer_keeps_the_json_contract(lorebot: Lorebot, company: Path) -> N
     assert "165" in answer["answer"]
     assert answer["citations"][0]["uri"] == "pricing/price-list-2026.md"
     assert set(answer["citations"][0]) >= {
-        "marker", "title", "heading", "uri", "url", "excerpt", "version", "indexed_at",
+        "marker", "title", "heading", "uri", "url", "excerpt", "version", "indexed_at", "modified_at",
+        "freshness",
     }  # fmt: skip
     assert set(answer["timings"]) == {"route", "retrieve", "generate", "verify", "first_text", "total"}
     assert answer["adapter"] == {"name": "base", "version": "", "hash": ""}

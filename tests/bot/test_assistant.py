@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Message
 from bot.assembly import Assembly
-from bot.assistant import Assistant
+from bot.assistant import Assistant, nearest_documents
 from bot.settings import load_settings
 from bot.trial import index_everything
 from connectors.conversation import (
@@ -25,6 +26,7 @@ from connectors.conversation import (
     Turn,
 )
 from connectors.terminal import terminal_question
+from knowledge.documents import FoundPassage
 
 EVERYONE = frozenset({"everyone"})
 CODE = "What is the code of the visitors' barrier?"
@@ -233,3 +235,29 @@ async def test_a_question_that_cannot_be_taken_is_refused_before_any_event(
 ) -> None:
     with pytest.raises(QuestionRefusedError, match="The question"):
         await anext(engine(office, Script()).answer(terminal_question(text, EVERYONE)))
+
+
+def test_documents_of_one_uri_in_two_sources_are_two_documents() -> None:
+    now = datetime.now(UTC)
+    places = [("wiki", "a.md", "Wiki"), ("drive", "a.md", "Drive"), ("wiki", "a.md", "Wiki")]
+    passages = [
+        FoundPassage(
+            passage_id=n,
+            source=source,
+            uri=uri,
+            url=None,
+            title=title,
+            heading="",
+            text="",
+            version="1",
+            indexed_at=now,
+            modified_at=None,
+            dense_rank=None,
+            lexical_rank=None,
+            dense_score=0.0,
+            lexical_score=0.0,
+            score=0.0,
+        )
+        for n, (source, uri, title) in enumerate(places)
+    ]
+    assert [document.title for document in nearest_documents(passages)] == ["Wiki", "Drive"]

@@ -113,7 +113,7 @@ def test_eval_measures_the_search_over_a_folder(lorebot: Lorebot, office: Path) 
     metrics = json.loads(done.out)
     assert (metrics["recall@1"], metrics["ndcg@10"], metrics["questions"]) == (1.0, 1.0, 1)
     assert metrics["answer_match"] is None
-    assert not (office / "home" / "catalog.sqlite").exists()
+    assert not (office / "home" / "index").exists()
 
 
 @pytest.mark.parametrize("arguments", [["ask", ""], ["ask", "x" * 50_000], ["search", " ?! "]])

@@ -132,6 +132,8 @@ def test_nothing_in_an_answer_tells_of_a_document_that_not_all_its_readers_may_s
     answer = last.answer
     said = [sentence for sentence in answer.sentences if sentence.action != "dropped"]
     shown = [event.text for event in events if isinstance(event, Progress | TextDelta)]
+    searched = [event.text for event in events if isinstance(event, Progress) and "Searching" in event.text]
+    assert all(line.startswith(f"Searching {len(readable)} passage") for line in searched)
     told = repr([shown, answer.text, answer.citations, answer.nearest, said, model.requests])
     assert set(OWN.findall(told)) - set(OWN.findall(question.text)) <= own_names(readable)
     assert {named.uri for named in (*answer.citations, *answer.nearest)} <= {f"{s}notes.md" for s in readable}

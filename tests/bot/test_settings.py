@@ -117,6 +117,19 @@ def test_a_misspelt_kind_is_named_with_the_nearest_one(folder: Path) -> None:
     assert "did you mean 'folder'?" in message
 
 
+def test_the_index_is_no_document_of_the_folder_that_it_lies_in(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "note.md").write_text("# Ours", encoding="utf-8")
+    (folder / "documents" / "data").mkdir()
+    (folder / "documents" / "data" / "page.md").write_text("# Theirs", encoding="utf-8")
+    text = FIVE_LINES.replace('"documents"', '"."\ninclude = ["**/*.md"]')
+    settings = load_settings(written(folder, text))
+
+    source = settings.sources[0].build(folder)
+
+    assert [listed.uri for listed in source.list()] == ["documents/data/page.md"]
+
+
 def test_hidden_files_stay_out_whatever_else_is_excluded(folder: Path) -> None:
     (folder / "documents" / ".secret.md").write_text("# Secret", encoding="utf-8")
     (folder / "documents" / "draft.md").write_text("# Draft", encoding="utf-8")
@@ -126,3 +139,10 @@ def test_hidden_files_stay_out_whatever_else_is_excluded(folder: Path) -> None:
     source = settings.sources[0].build(folder)
 
     assert [listed.uri for listed in source.list()] == ["page.md"]
+
+
+def test_a_rewriting_server_without_its_model_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "lorebot.toml"
+    config.write_text('[rewriting]\nurl = "http://127.0.0.1:8000/v1"\n')
+    with pytest.raises(SettingsError, match=r"'rewriting': 'url' and 'model' belong together"):
+        load_settings(config)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
+from knowledge.catalog import Catalog
+from knowledge.chroma import ChromaVectors
 from knowledge.documents import (
     EVERYONE,
     KnowledgeError,
@@ -17,9 +21,14 @@ from knowledge.documents import (
     MarkdownDocument,
     Passage,
     RawDocument,
+    Reader,
     UnreadableError,
     VanishedError,
 )
+from knowledge.editions import Editions
+from knowledge.snapshots import Seal, read_seal
+from knowledge.sync import Synchronizer, SyncOptions, SyncProgress, SyncReport
+from knowledge.vectors import VectorIndex
 
 
 @cache
@@ -33,6 +42,7 @@ class WordEmbedder:
     def __init__(self, identity: str = "words-1", dimensions: int = 64) -> None:
         self.identity = identity
         self.dimensions = dimensions
+        self.tokenizer_file = Path("no-tokenizer.json")
         self.embedded: list[str] = []
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -85,6 +95,7 @@ class MemorySource:
     reads: list[str] = field(default_factory=list)
     vanishing: set[str] = field(default_factory=set)
     unreadable: set[str] = field(default_factory=set)
+    kinds: dict[str, str] = field(default_factory=dict)
     listing_fails_after: int | None = None
 
     def put(self, uri: str, text: str, version: str | None = None) -> None:
@@ -96,6 +107,8 @@ class MemorySource:
             if place == self.listing_fails_after:
                 raise KnowledgeError("The share is not mounted.")
             yield Listed(uri, version)
+        for kind, why in self.kinds.items():
+            yield Listed(kind, "kind", why)
 
     def read(self, uri: str) -> RawDocument:
         self.reads.append(uri)
@@ -104,3 +117,79 @@ class MemorySource:
         if uri in self.unreadable:
             raise UnreadableError(f"{uri} may not be read.")
         return RawDocument(uri, uri, self.documents[uri][1])
+
+
+def many(count: int) -> MemorySource:
+    source = MemorySource()
+    for n in range(count):
+        source.put(f"{n:04}.md", f"Document number {n}.\n\nIts code is c{n}.")
+    return source
+
+
+class Index:
+    """One index with its parts in reach of the test."""
+
+    def __init__(
+        self, home: Path, embedder: WordEmbedder | None = None, chunker: ParagraphChunker | None = None
+    ) -> None:
+        self.home = home
+        self.embedder = embedder or WordEmbedder()
+        self.said: list[str] = []
+        self.editions = Editions(home / "index", self.said.append, ChromaVectors)
+        self.synchronizer = Synchronizer(
+            self.editions,
+            self.embedder,
+            chunker or ParagraphChunker(),
+            to_markdown,
+            home / "locks",
+            "",
+            ("handbook", "drive"),
+        )
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.editions.live().catalog
+
+    @property
+    def vectors(self) -> VectorIndex:
+        return self.editions.live().vectors
+
+    @property
+    def seal(self) -> Seal | None:
+        return read_seal(self.editions.live().folder / "vectors")
+
+    def sync(
+        self,
+        source: MemorySource,
+        cancelled: threading.Event | None = None,
+        on_progress: Callable[[SyncProgress], None] = lambda _: None,
+        **options: object,
+    ) -> SyncReport:
+        self.embedder.embedded.clear()
+        source.reads.clear()
+        return self.synchronizer.sync(
+            source,
+            on_progress=on_progress,
+            cancelled=cancelled or threading.Event(),
+            options=SyncOptions(**options),
+        )
+
+    def rebuild(self, source: MemorySource) -> SyncReport:
+        self.embedder.embedded.clear()
+        source.reads.clear()
+        return self.synchronizer.rebuild(source, on_progress=lambda _: None, cancelled=threading.Event())
+
+    def texts(self, *principals: str) -> list[str]:
+        """The texts of all live passages that find themselves in the vector index."""
+        readers = Reader((frozenset(principals or ("everyone",)),))
+        audiences = self.catalog.readable_audiences(readers)
+        ids, _ = self.catalog.live(self.embedder.identity)
+        stored = self.catalog.unfiltered_passages(ids)
+        found = []
+        for passage in stored.values():
+            vector = self.embedder.embed([f"{passage.title}\n{passage.heading}\n{passage.text}"])[0]
+            del self.embedder.embedded[-1]
+            near = [i for i, score in self.vectors.query(vector, 5, audiences) if score > 0.999]
+            if passage.passage_id in near:
+                found.append(passage.text)
+        return sorted(found)

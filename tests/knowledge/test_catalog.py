@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,10 +18,11 @@ from sqlalchemy import Engine, event
 
 from knowledge.catalog import Catalog
 from knowledge.documents import KnowledgeError, Passage, Reader
+from knowledge.lexical import LexicalIndex
 from knowledge.records import DocumentFailure, DocumentVersion
+from knowledge.terms import stem
 
 EVERYONE = frozenset({"everyone"})
-WEIGHTS = (1.0, 1.0, 1.0)
 
 
 @pytest.fixture
@@ -39,9 +42,15 @@ def audiences_of(catalog: Catalog, *principals: str) -> tuple[int, ...]:
     return catalog.readable_audiences(Reader((frozenset(principals),)))
 
 
-def found(catalog: Catalog, match: str, *principals: str) -> list[str]:
-    hits = catalog.lexical(match, 10, audiences_of(catalog, *(principals or ("everyone",))), WEIGHTS)
-    stored = catalog.passages([passage_id for passage_id, _ in hits])
+def matching(
+    catalog: Catalog, word: str, audiences: Sequence[int], limit: int = 10
+) -> list[tuple[int, float]]:
+    return LexicalIndex(catalog).query(stem([word]), limit, audiences)
+
+
+def found(catalog: Catalog, word: str, *principals: str) -> list[str]:
+    hits = matching(catalog, word, audiences_of(catalog, *(principals or ("everyone",))))
+    stored = catalog.unfiltered_passages([passage_id for passage_id, _ in hits])
     return [stored[passage_id].text for passage_id, _ in hits]
 
 
@@ -69,16 +78,16 @@ def test_a_removed_document_leaves_no_trace_in_the_lexical_index(catalog: Catalo
 
 def test_a_passage_that_stays_keeps_its_id_when_the_document_changes(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", "Thirty days.", "Call us.")])
-    before = {p.text: i for i, p in catalog.passages(range(1, 10)).items()}
+    before = {p.text: i for i, p in catalog.unfiltered_passages(range(1, 10)).items()}
     catalog.publish("wiki", EVERYONE, [version("a", "Sixty days.", "Call us.")])
-    after = {p.text: (i, p.ordinal) for i, p in catalog.passages(range(1, 10)).items()}
+    after = {p.text: (i, p.ordinal) for i, p in catalog.unfiltered_passages(range(1, 10)).items()}
     assert after == {"Sixty days.": (3, 0), "Call us.": (before["Call us."], 1)}
 
 
 def test_under_a_new_title_every_passage_is_found_by_that_title(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", "Call us.", title="Returns")])
     catalog.publish("wiki", EVERYONE, [version("a", "Call us.", title="Refunds")])
-    assert (found(catalog, "title: returns"), found(catalog, "title: refunds")) == ([], ["Call us."])
+    assert (found(catalog, "returns"), found(catalog, "refunds")) == ([], ["Call us."])
 
 
 def test_equal_paragraphs_of_one_document_are_two_passages(catalog: Catalog) -> None:
@@ -91,7 +100,7 @@ def test_an_id_is_never_given_to_another_passage(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", "Thirty days.")])
     catalog.publish("wiki", EVERYONE, [], removed=["a"])
     catalog.publish("wiki", EVERYONE, [version("b", "Sixty days.")])
-    assert list(catalog.passages(range(1, 10))) == [2]
+    assert list(catalog.unfiltered_passages(range(1, 10))) == [2]
 
 
 def test_a_publication_that_fails_changes_nothing(catalog: Catalog) -> None:
@@ -141,7 +150,7 @@ def test_a_stored_passage_has_all_that_a_citation_needs(catalog: Catalog) -> Non
         one.text_hashes,
     )
     catalog.publish("wiki", EVERYONE, [dated])
-    passage = catalog.passages([1])[1]
+    passage = catalog.unfiltered_passages([1])[1]
     assert (passage.source, passage.uri, passage.url, passage.title) == (
         "wiki",
         "a",
@@ -159,7 +168,7 @@ def test_a_document_is_readable_when_its_audience_meets_every_group_of_readers(c
     boss, hr = frozenset({"everyone", "user:boss"}), frozenset({"everyone", "group:hr"})
 
     def lunches(*groups: frozenset[str]) -> int:
-        return len(catalog.lexical("lunch", 10, catalog.readable_audiences(Reader(groups)), WEIGHTS))
+        return len(matching(catalog, "lunch", catalog.readable_audiences(Reader(groups))))
 
     assert (lunches(boss), lunches(boss, hr), lunches(boss, EVERYONE), lunches()) == (2, 2, 1, 0)
 
@@ -167,7 +176,7 @@ def test_a_document_is_readable_when_its_audience_meets_every_group_of_readers(c
 def test_what_others_may_not_read_does_not_push_out_what_they_may(catalog: Catalog) -> None:
     catalog.publish("hr", frozenset({"group:hr"}), [version(f"s{n}", f"lunch lunch {n}") for n in range(20)])
     catalog.publish("all", EVERYONE, [version("a", "There is lunch, among much else, in the long hall.")])
-    assert catalog.lexical("lunch", 1, audiences_of(catalog, "everyone"), WEIGHTS)[0][0] == 21
+    assert matching(catalog, "lunch", audiences_of(catalog, "everyone"), 1)[0][0] == 21
 
 
 def test_a_source_that_is_closed_to_some_is_closed_at_once(catalog: Catalog) -> None:
@@ -175,29 +184,6 @@ def test_a_source_that_is_closed_to_some_is_closed_at_once(catalog: Catalog) -> 
     catalog.set_audience("wiki", frozenset({"group:hr"}))
     assert (found(catalog, "thirty"), found(catalog, "thirty", "group:hr")) == ([], ["Thirty days."])
     assert catalog.generation() == 2
-
-
-def test_scores_are_higher_for_better_and_ties_are_ordered_by_id(catalog: Catalog) -> None:
-    catalog.publish(
-        "wiki", EVERYONE, [version("a", "tea and cake", "tea tea tea", "tea and cake", "milk", "sugar")]
-    )
-    hits = catalog.lexical("tea", 10, audiences_of(catalog, "everyone"), WEIGHTS)
-    assert [passage_id for passage_id, _ in hits] == [2, 1, 3]
-    assert hits[0][1] > hits[1][1] == hits[2][1] > 0
-
-
-def test_weights_say_where_a_word_counts(catalog: Catalog) -> None:
-    other = [version(str(n), "milk") for n in range(5)]
-    catalog.publish("wiki", EVERYONE, [version("a", "tea"), version("b", "milk", title="Tea"), *other])
-    everyone = audiences_of(catalog, "everyone")
-    by_title = catalog.lexical("tea", 10, everyone, (10.0, 1.0, 1.0))
-    by_text = catalog.lexical("tea", 10, everyone, (1.0, 1.0, 10.0))
-    assert ([i for i, _ in by_title], [i for i, _ in by_text]) == ([2, 1], [1, 2])
-
-
-def test_a_broken_expression_is_named(catalog: Catalog) -> None:
-    with pytest.raises(KnowledgeError, match="Not an FTS5 expression: 'AND'"):
-        catalog.lexical("AND", 10, [1], WEIGHTS)
 
 
 def test_document_frequencies_count_passages_by_stem(catalog: Catalog) -> None:
@@ -229,7 +215,7 @@ def test_pruning_keeps_what_is_live_and_what_no_newer_model_has(catalog: Catalog
 
 def test_lists_may_be_longer_than_sqlite_takes_parameters(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", *(f"text {n}" for n in range(3)))])
-    assert len(catalog.passages(range(50_000))) == 3
+    assert len(catalog.unfiltered_passages(range(50_000))) == 3
     assert catalog.document_frequencies([f"w{n}" for n in range(50_000)] + ["text"]) == {"text": 3}
 
 
@@ -270,7 +256,9 @@ def test_the_last_run_of_each_source_is_remembered(catalog: Catalog) -> None:
 def test_a_run_that_never_ended_was_interrupted(catalog: Catalog) -> None:
     catalog.begin_sync("wiki")
     catalog.begin_sync("drive")
-    assert catalog.last_syncs()["wiki"].outcome == "interrupted"
+    catalog.begin_sync("wiki")
+    catalog.end_sync(catalog.begin_sync("wiki"), "complete", {})
+    assert catalog.running() == ("drive",)
 
 
 def test_threads_read_whole_publications_while_one_writes(catalog: Catalog) -> None:
@@ -279,8 +267,9 @@ def test_threads_read_whole_publications_while_one_writes(catalog: Catalog) -> N
     everyone, mixtures, done = audiences_of(catalog, "everyone"), [], threading.Event()
 
     def read() -> None:
+        index = LexicalIndex(catalog)
         while not done.is_set():
-            hits = catalog.lexical("round", 50, everyone, WEIGHTS)
+            hits = index.query(["round"], 50, everyone)
             if len(hits) != 5:
                 mixtures.append(hits)
 
@@ -299,7 +288,7 @@ def test_another_process_sees_what_was_published(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", "One.")])
     program = (
         "import sys; from pathlib import Path; from knowledge.catalog import Catalog; "
-        "print(Catalog(Path(sys.argv[1])).passages([1])[1].text)"
+        "print(Catalog(Path(sys.argv[1])).unfiltered_passages([1])[1].text)"
     )
     run = subprocess.run(
         [sys.executable, "-c", program, str(catalog.path)], capture_output=True, text=True, check=True
@@ -331,6 +320,38 @@ def test_a_file_that_is_no_catalog_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(KnowledgeError, match=r"catalog\.sqlite is damaged.*move it away and sync again"):
         Catalog(path)
+
+
+def test_a_passage_leads_to_its_line_where_the_source_tells_how(catalog: Catalog) -> None:
+    passages = (Passage("", "one", 0, 3, line=7), Passage("", "two", 5, 8))
+    anchored = replace(version("a", "one", "two"), passages=passages, line_anchor="?plain=1#L{line}")
+    catalog.publish("wiki", EVERYONE, [anchored, replace(anchored, uri="b", line_anchor=None)])
+    urls = [[passage.url for passage in catalog.passages_of("wiki", uri)] for uri in "ab"]
+    assert urls == [["https://x/a?plain=1#L7", "https://x/a"], ["https://x/a", "https://x/a"]]
+
+
+def test_the_line_of_a_passage_follows_what_is_written_above_it(catalog: Catalog) -> None:
+    before = replace(
+        version("a", "one"), line_anchor="#L{line}", passages=(Passage("", "one", 0, 3, line=7),)
+    )
+    catalog.publish("wiki", EVERYONE, [before])
+    after = replace(before, version="2", passages=(Passage("", "one", 5, 8, line=9),))
+    catalog.publish("wiki", EVERYONE, [after])
+    (passage,) = catalog.passages_of("wiki", "a")
+    assert passage.url == "https://x/a#L9"
+
+
+def test_a_catalog_from_before_passages_had_lines_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.sqlite"
+    with Catalog(path) as catalog:
+        catalog.publish("wiki", EVERYONE, [version("a", "Opened items")])
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE documents DROP COLUMN line_anchor")
+        connection.execute("ALTER TABLE passages DROP COLUMN line")
+        connection.execute("PRAGMA user_version = 2")
+    with Catalog(path) as catalog:
+        assert found(catalog, "open") == ["Opened items"]
+        assert [passage.url for passage in catalog.passages_of("wiki", "a")] == ["https://x/a"]
 
 
 def test_a_catalog_of_another_version_is_named(tmp_path: Path) -> None:

@@ -1,27 +1,19 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from web_standins import Reply, Site, serving
+from web_standins import AT_ONCE, AUDIENCE, Reply, Site
 
 from knowledge.conversion import to_markdown
-from knowledge.documents import EVERYONE, KnowledgeError, VanishedError
+from knowledge.documents import KnowledgeError, VanishedError
 from knowledge.sources.feed import FeedSource
-
-AUDIENCE = frozenset({EVERYONE})
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture
 def source_of(tmp_path: Path, site: Site) -> Callable[..., FeedSource]:
     def build(**further: object) -> FeedSource:
-        arguments = {"allow_private": True, "retry_seconds": 0.0} | further
+        arguments = {"allow_private": True, "timing": AT_ONCE} | further
         return FeedSource("news", site.url("/feed"), AUDIENCE, tmp_path, **arguments)  # type: ignore[arg-type]
 
     return build
@@ -133,6 +125,15 @@ def test_a_link_that_is_no_web_address_is_not_given(site: Site, source_of: Calla
     assert source.read("1").url is None
 
 
+def test_a_feed_whose_etag_lies_is_loaded_again_after_a_while(
+    site: Site, source_of: Callable[..., FeedSource]
+) -> None:
+    for guid in ("1", "2"):
+        site.pages["/feed"] = Reply(rss(item(guid)).body, "application/rss+xml", etag='"always the same"')
+        found = uris(source_of())
+    assert (found, uris(source_of(recheck_seconds=0.0))) == (["1"], ["2", "1"])
+
+
 def test_an_entry_that_is_not_kept_has_vanished(source_of: Callable[..., FeedSource]) -> None:
     with pytest.raises(VanishedError, match="not among the entries of source 'news'"):
         source_of().read("9")
@@ -165,6 +166,17 @@ def test_entities_that_grow_without_end_are_not_expanded(
     site.pages["/feed"] = Reply(laughs.encode() + reply.content(), "application/rss+xml")
     source = source_of()
     assert all(len(source.read(uri).content) < 10_000 for uri in uris(source))
+
+
+def test_a_large_feed_is_read_as_a_small_one_is(site: Site, source_of: Callable[..., FeedSource]) -> None:
+    site.pages["/feed"] = rss(*(item(str(number), "Many words. " * 100) for number in range(300)))
+    assert uris(source_of()) == [str(number) for number in range(300)]
+
+
+def test_a_large_file_that_is_no_feed_is_an_error(site: Site, source_of: Callable[..., FeedSource]) -> None:
+    site.pages["/feed"] = Reply("Hello. " * 50_000)
+    with pytest.raises(KnowledgeError, match="is no RSS or Atom feed"):
+        uris(source_of())
 
 
 def test_a_feed_that_is_a_path_does_not_open_the_file(

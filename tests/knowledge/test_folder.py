@@ -26,9 +26,39 @@ def test_it_lists_readable_files_of_all_subfolders_in_the_order_of_their_names(t
     assert uris(FolderSource("docs", tmp_path, AUDIENCE)) == ["a/b/c.pdf", "a/z.html", "b.md", "c.docx"]
 
 
-def test_it_leaves_out_types_that_cannot_be_read_and_files_nobody_means(tmp_path: Path) -> None:
-    write(tmp_path, "a.png", ".hidden.md", ".git/x.md", "node_modules/x.md", "~$a.docx", "a.md.tmp", "ok.MD")
+def test_it_leaves_out_files_nobody_means(tmp_path: Path) -> None:
+    write(tmp_path, ".hidden.md", ".git/x.md", "node_modules/x.md", "~$a.docx", "a.md.tmp", "ok.MD")
     assert uris(FolderSource("docs", tmp_path, AUDIENCE)) == ["ok.MD"]
+
+
+def test_files_that_cannot_be_read_are_listed_by_their_kind(tmp_path: Path) -> None:
+    write(tmp_path, "a.png", "x/b.PNG", "x/c.mp4", "Makefile", "old/d.iso", "ok.md")
+    found = FolderSource("docs", tmp_path, AUDIENCE, exclude=("old",)).list()
+    assert [(listed.uri, listed.unreadable) for listed in found] == [
+        ("ok.md", ""),
+        ("*.png", "2 files of a kind that Lorebot cannot read."),
+        ("(no usual suffix)", "1 file of a kind that Lorebot cannot read."),
+        ("*.mp4", "1 file of a kind that Lorebot cannot read."),
+    ]
+
+
+def test_of_many_kinds_the_rarest_are_listed_together(tmp_path: Path) -> None:
+    write(tmp_path, *(f"a.x{number}" for number in range(25)))
+    found = list(FolderSource("docs", tmp_path, AUDIENCE).list())
+    assert len(found) == 21
+    assert (found[-1].uri, found[-1].unreadable) == (
+        "(further suffixes)",
+        "5 files of kinds that Lorebot cannot read.",
+    )
+
+
+def test_a_further_file_of_a_kind_is_no_other_version(tmp_path: Path) -> None:
+    write(tmp_path, "a.png")
+    source = FolderSource("docs", tmp_path, AUDIENCE)
+    (before,) = source.list()
+    write(tmp_path, "b.png")
+    (after,) = source.list()
+    assert before.version == after.version
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from knowledge.documents import EVERYONE, KnowledgeError, UnreadableError, VanishedError
 from knowledge.sources.git import GitSource
 from knowledge.sources.git_program import Git, GitError
-from knowledge.sources.web_hosts import file_pattern
+from knowledge.sources.web_hosts import file_pattern, line_anchor
 
 AUDIENCE = frozenset({EVERYONE})
 
@@ -72,7 +72,7 @@ def test_it_lists_the_readable_files_of_the_branch(
     repository: Repository, source_of: Callable[..., GitSource]
 ) -> None:
     repository.commit(b_md="b", docs__a_md="a", picture="no suffix", **{".github__x_md": "hidden"})
-    assert list(versions(source_of())) == ["b.md", "docs/a.md"]
+    assert list(versions(source_of())) == ["b.md", "docs/a.md", "(no usual suffix)"]
 
 
 def test_patterns_choose_files(repository: Repository, source_of: Callable[..., GitSource]) -> None:
@@ -182,6 +182,35 @@ def test_dates_follow_later_commits_and_files_that_the_patterns_left_out_before(
 )
 def test_the_page_of_a_file_is_known_for_the_common_hosts(clone_url: str, pattern: str | None) -> None:
     assert file_pattern(clone_url) == pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "anchor"),
+    [
+        ("https://github.com/a/b/blob/{revision}/{path}", "x.py", "#L{line}"),
+        ("https://github.com/a/b/blob/{revision}/{path}", "x.MD", "?plain=1#L{line}"),
+        ("https://gitlab.example/a/b/-/blob/{revision}/{path}", "x.md", "?plain=1#L{line}"),
+        ("https://codeberg.org/a/b/src/commit/{revision}/{path}", "x.md", "?display=source#L{line}"),
+        ("https://bitbucket.org/a/b/src/{revision}/{path}", "x.py", "#lines-{line}"),
+        ("https://bitbucket.org/a/b/src/{revision}/{path}", "x.md", None),
+        ("https://git.example/{path}", "x.py", None),
+        ("https://git.example/{path}?view=1#n{line}", "x.md", "#n{line}"),
+    ],
+)
+def test_the_line_of_a_file_is_known_for_the_common_hosts(
+    pattern: str, path: str, anchor: str | None
+) -> None:
+    assert line_anchor(pattern, path) == anchor
+
+
+def test_a_document_leads_to_its_lines_where_the_pattern_tells_how(
+    repository: Repository, source_of: Callable[..., GitSource]
+) -> None:
+    repository.commit(a_md="a")
+    source = source_of(web_url="https://git.example/{branch}/{path}?view=1#n{line}")
+    versions(source)
+    raw = source.read("a.md")
+    assert (raw.url, raw.line_anchor) == ("https://git.example/main/a.md?view=1", "#n{line}")
 
 
 def test_an_unknown_branch_is_an_error_that_names_those_that_exist(

@@ -2,23 +2,16 @@ import gzip
 import socket
 import time
 import zlib
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from web_standins import Reply, Site, serving
+from web_standins import Reply, Site
 
 from knowledge.sources.addresses import is_public
-from knowledge.sources.http import FetchError, RefusedError, TooLargeError, WebClient, any_address
+from knowledge.sources.http import FetchError, RefusedError, Request, TooLargeError, WebClient, any_address
 
 LIMIT = 100_000
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture
@@ -63,7 +56,7 @@ def test_a_public_address_is_recognised(address: str) -> None:
 
 def test_an_answer_carries_status_headers_and_content(site: Site, client: WebClient) -> None:
     site.pages["/a?b=1"] = Reply("words", "text/plain", 203, {"X-Mark": "m"})
-    response = client.get(site.url("/a?b=1"), LIMIT)
+    response = client.get(Request(site.url("/a?b=1"), LIMIT))
     assert (response.status, response.content, response.headers["x-mark"]) == (203, b"words", "m")
 
 
@@ -87,7 +80,7 @@ def test_an_answer_carries_status_headers_and_content(site: Site, client: WebCli
 )
 def test_private_addresses_are_refused_in_every_spelling(url: str) -> None:
     with pytest.raises(RefusedError, match="not a public address"):
-        WebClient("Lorebot").get(url, LIMIT)
+        WebClient("Lorebot").get(Request(url, LIMIT))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +88,7 @@ def test_private_addresses_are_refused_in_every_spelling(url: str) -> None:
 )
 def test_other_schemes_and_broken_urls_are_refused(client: WebClient, url: str) -> None:
     with pytest.raises(RefusedError, match="URL"):
-        client.get(url, LIMIT)
+        client.get(Request(url, LIMIT))
 
 
 def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
@@ -103,7 +96,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused() -> None:
     with pytest.raises(
         RefusedError, match=r"intranet\.example leads to 10\.0\.0\.7, ::1, which is not a public"
     ):
-        client.get("http://intranet.example/", LIMIT)
+        client.get(Request("http://intranet.example/", LIMIT))
 
 
 def test_the_connection_goes_to_the_address_that_was_checked_though_the_name_changes(
@@ -119,9 +112,9 @@ def test_the_connection_goes_to_the_address_that_was_checked_though_the_name_cha
     monkeypatch.setattr(socket, "create_connection", record)
     client = WebClient("Lorebot", resolve=lambda _host, _port: next(answers))
     with pytest.raises(FetchError, match="Connection refused"):
-        client.get("http://rebinding.example/", LIMIT)
+        client.get(Request("http://rebinding.example/", LIMIT))
     with pytest.raises(RefusedError):
-        client.get("http://rebinding.example/", LIMIT)
+        client.get(Request("http://rebinding.example/", LIMIT))
     assert connected == [("93.184.215.14", 80)]
 
 
@@ -130,7 +123,7 @@ def test_of_several_addresses_only_those_that_may_be_used_are_tried(site: Site) 
     client = WebClient(
         "Lorebot", lambda address: address == "127.0.0.1", lambda _host, _port: ("127.0.0.9", "127.0.0.1")
     )
-    assert client.get(f"http://docs.example:{site.port}/", LIMIT).content == b"here"
+    assert client.get(Request(f"http://docs.example:{site.port}/", LIMIT)).content == b"here"
     assert site.headers_of["/"]["host"] == f"docs.example:{site.port}"
 
 
@@ -139,30 +132,30 @@ def test_a_redirect_to_a_forbidden_address_is_refused(site: Site, target: str) -
     site.pages["/"] = Reply(status=302, headers={"Location": target.format(port=site.port)})
     client = WebClient("Lorebot", lambda address: address == "127.0.0.1")
     with pytest.raises(RefusedError, match=r"127\.0\.0\.2"):
-        client.get(site.url(), LIMIT)
+        client.get(Request(site.url(), LIMIT))
 
 
 def test_a_redirect_to_another_scheme_is_not_followed(site: Site, client: WebClient) -> None:
     site.pages["/"] = Reply(status=302, headers={"Location": "file:///etc/passwd"})
-    assert client.get(site.url(), LIMIT).status == 302
+    assert client.get(Request(site.url(), LIMIT)).status == 302
 
 
 def test_redirects_are_followed_five_times(site: Site, client: WebClient) -> None:
     for step in range(6):
         site.pages[f"/{step}"] = Reply(status=301, headers={"Location": f"/{step + 1}"})
     site.pages["/6"] = Reply("the end")
-    assert client.get(site.url("/1"), LIMIT).content == b"the end"
+    assert client.get(Request(site.url("/1"), LIMIT)).content == b"the end"
     with pytest.raises(FetchError, match="redirects more than 5 times"):
-        client.get(site.url("/0"), LIMIT)
+        client.get(Request(site.url("/0"), LIMIT))
 
 
 def test_cookies_are_not_kept_and_credentials_not_sent(site: Site, client: WebClient) -> None:
     site.pages["/"] = Reply("x", headers={"Set-Cookie": "id=1"})
-    client.get(site.url(), LIMIT)
-    client.get(site.url(), LIMIT)
+    client.get(Request(site.url(), LIMIT))
+    client.get(Request(site.url(), LIMIT))
     assert not site.headers_of["/"].keys() & {"cookie", "authorization"}
     with pytest.raises(RefusedError, match="holds a user or password") as refused:
-        client.get(f"http://me:secret@127.0.0.1:{site.port}/", LIMIT)
+        client.get(Request(f"http://me:secret@127.0.0.1:{site.port}/", LIMIT))
     assert "secret" not in str(refused.value)
 
 
@@ -170,7 +163,7 @@ def test_a_proxy_of_the_environment_is_not_used(site: Site, monkeypatch: pytest.
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     site.pages["/"] = Reply("direct")
-    assert WebClient("Lorebot", any_address).get(site.url(), LIMIT).content == b"direct"
+    assert WebClient("Lorebot", any_address).get(Request(site.url(), LIMIT)).content == b"direct"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "bare deflate"])
@@ -183,13 +176,13 @@ def test_packed_answers_are_unpacked(site: Site, client: WebClient, encoding: st
         "bare deflate": bare.compress(text) + bare.flush(),
     }[encoding]
     site.pages["/"] = Reply(packed, headers={"Content-Encoding": encoding.rpartition(" ")[2]})
-    assert client.get(site.url(), LIMIT).content == text
+    assert client.get(Request(site.url(), LIMIT)).content == text
 
 
 def test_an_answer_that_says_that_it_is_too_large_is_not_loaded(site: Site, client: WebClient) -> None:
     site.pages["/"] = Reply(b"x" * (LIMIT + 1))
     with pytest.raises(TooLargeError) as refused:
-        client.get(site.url(), LIMIT)
+        client.get(Request(site.url(), LIMIT))
     assert refused.value.size == LIMIT + 1
 
 
@@ -206,7 +199,7 @@ def test_an_endless_answer_is_stopped_at_the_limit(site: Site, client: WebClient
 
     site.pages["/"] = endless
     with pytest.raises(TooLargeError):
-        client.get(site.url(), LIMIT)
+        client.get(Request(site.url(), LIMIT))
 
 
 def test_a_bomb_is_not_unpacked_beyond_the_limit(
@@ -217,7 +210,7 @@ def test_a_bomb_is_not_unpacked_beyond_the_limit(
     site.pages["/"] = Reply(gzip.compress(b"\0" * 50_000_000), headers={"Content-Encoding": "gzip"})
     tracemalloc.start()
     with pytest.raises(TooLargeError):
-        client.get(site.url(), LIMIT)
+        client.get(Request(site.url(), LIMIT))
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5_000_000
@@ -232,7 +225,7 @@ def test_an_answer_that_is_packed_wrongly_is_an_error(
 ) -> None:
     site.pages["/"] = Reply(body, headers={"Content-Encoding": encoding})
     with pytest.raises(FetchError):
-        client.get(site.url(), LIMIT)
+        client.get(Request(site.url(), LIMIT))
 
 
 @pytest.mark.parametrize("part", ["headers", "body"])
@@ -256,12 +249,12 @@ def test_an_answer_that_drips_is_given_up(site: Site, part: str) -> None:
     site.pages["/"] = drip
     client = WebClient("Lorebot", any_address, idle_seconds=5, total_seconds=0.5)
     with pytest.raises(FetchError, match="does not answer in time"):
-        client.get(site.url(), LIMIT)
+        client.get(Request(site.url(), LIMIT))
 
 
 def test_a_server_that_is_not_there_is_an_error_of_one_line(client: WebClient) -> None:
     with pytest.raises(FetchError, match=r"^http://127\.0\.0\.1:9/ cannot be reached: .*refused\.$"):
-        client.get("http://127.0.0.1:9/", LIMIT)
+        client.get(Request("http://127.0.0.1:9/", LIMIT))
 
 
 def test_a_name_that_does_not_exist_is_an_error_of_one_line() -> None:
@@ -269,4 +262,4 @@ def test_a_name_that_does_not_exist_is_an_error_of_one_line() -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     with pytest.raises(FetchError, match=r"cannot be reached: .*Name or service not known"):
-        WebClient("Lorebot", resolve=unknown).get("http://nowhere.example/", LIMIT)
+        WebClient("Lorebot", resolve=unknown).get(Request("http://nowhere.example/", LIMIT))

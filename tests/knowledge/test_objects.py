@@ -41,7 +41,7 @@ def test_it_lists_readable_files_below_the_url(store: MemoryFileSystem) -> None:
         "docs-old/e.md",
     ):
         store.pipe(f"/bucket/{path}", b"text")
-    assert uris(source()) == ["a/c.html", "b.md"]
+    assert uris(source()) == ["a/c.html", "b.md", "*.png"]
 
 
 def test_patterns_choose_files(store: MemoryFileSystem) -> None:

@@ -215,3 +215,106 @@ def test_term_weights_are_of_content_stems_and_rare_ones_weigh_more(library: Lib
     weights = library.search.term_weights("How many days do the parcels take?")
     assert set(weights) == {"dai", "parcel", "take"}
     assert weights["parcel"] > weights["dai"]
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "answer"),
+    [
+        ("Which recept is needed for opned items?", RETURNS),
+        ("parcles to norwya", SHIPPING),
+        ("Is there a roof terace?", OFFICE),
+        ("The pump lost presure, what should be tightend?", ERRORS),
+    ],
+)
+def test_a_misspelt_question_finds_what_the_right_one_finds(
+    library: Library, misspelt: str, answer: str
+) -> None:
+    assert library.first(misspelt).text == answer
+    assert library.first(misspelt).lexical_rank == 1
+
+
+@pytest.mark.parametrize(
+    "right",
+    ["What does E1041 mean?", "Where is Leeds?", "Is KB-2231 about valves?", "Who is VALE?", "A lisp"],
+)
+def test_right_words_codes_and_names_in_capitals_are_not_corrected(library: Library, right: str) -> None:
+    assert library.search.corrected(right, ANYONE) == right
+
+
+def test_a_question_is_mended_in_its_place(library: Library) -> None:
+    mended = library.search.corrected("Do you ship parcles, to Norwya?", ANYONE)
+    assert mended == "Do you ship parcels, to norway?"
+
+
+def test_nothing_is_corrected_by_words_that_the_reader_may_not_see(library: Library) -> None:
+    library.add("Project Zephyrine starts in May.", source="board", audience=frozenset({"group:board"}))
+    member = Reader((EVERYONE | {"group:board"},))
+    assert library.search.corrected("When does zephirine start?", ANYONE) == "When does zephirine start?"
+    assert library.search.corrected("When does zephirine start?", member) == "When does zephyrine start?"
+
+
+def test_a_word_that_only_others_may_see_is_corrected_as_if_it_were_not_there(library: Library) -> None:
+    library.add("Parcles are a kind of parsley.", source="board", audience=frozenset({"group:board"}))
+    assert library.search.corrected("parcles to Norway", ANYONE) == "parcels to Norway"
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("Signon works with your staff card.", "How does sign-on work?"),
+        ("Sign-on works with your staff card.", "How does signon work?"),
+        ("The Badger 6 weighs two kilos.", "How heavy is the BadgerSix?"),
+        ("The Badger 6 weighs two kilos.", "How heavy is the Badger6?"),
+        ("Newsletters go out by e-mail.", "newsletters by email"),
+    ],
+)
+def test_words_joined_or_split_are_found(library: Library, written: str, asked: str) -> None:
+    library.add(written)
+    assert (library.first(asked).text, library.first(asked).lexical_rank) == (written, 1)
+
+
+def test_an_acronym_finds_passages_that_write_it_out(empty: Library) -> None:
+    rule = "Nobody may carry over more than five days of paid time off into spring."
+    explanation = "Paid time off (PTO) is booked in the portal."
+    empty.add(rule, *WIKI)
+    without = next(p for p in empty.search.find("What is the PTO rule?", ANYONE) if p.text == rule)
+    empty.add(rule, explanation, *WIKI)
+    found = next(p for p in empty.search.find("What is the PTO rule?", ANYONE) if p.text == rule)
+    assert (without.lexical_score, found.lexical_score > 0) == (0, True)
+
+
+def test_words_of_a_question_find_passages_that_have_their_acronym_only(empty: Library) -> None:
+    rule = "PTO ends on Friday."
+    empty.add("Paid time off (PTO) is booked in the portal.", rule, *WIKI)
+    found = next(p for p in empty.search.find("When is paid time off over?", ANYONE) if p.text == rule)
+    assert found.lexical_score > 0
+
+
+def test_an_acronym_that_only_others_may_see_explained_stays_a_mere_word(empty: Library) -> None:
+    empty.add("Zonal quartz mill (ZQM) is the plan.", source="board", audience=frozenset({"group:board"}))
+    empty.add("The mill grinds quartz.", *WIKI)
+    found = empty.search.find("Where is the ZQM?", ANYONE)
+    assert all(passage.lexical_score == 0 for passage in found)
+
+
+def test_the_same_page_in_two_sources_is_found_once(library: Library) -> None:
+    text = f"{RETURNS} {SHIPPING} {OFFICE}"
+    library.add(text)
+    library.add(text.replace("Parcels to Norway", "Parcels for Norway"), source="copy")
+    found = library.texts("Can opened items be sent back?")
+    assert sum("roof terrace" in text and "receipt" in text for text in found) == 1
+
+
+class Longest:
+    """Likes long texts."""
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        return [float(len(text)) for text in texts]
+
+
+def test_a_reranker_decides_the_order_and_scores_still_fall(library: Library, embedder: Embedding) -> None:
+    vectors = ExactVectors(library.catalog, embedder.identity)
+    found = Search(library.catalog, vectors, embedder, Longest()).find("roof terrace", ANYONE)
+    # Title, heading and text are judged; the titles here are all of one length.
+    assert [p.text for p in found] == sorted(WIKI, key=len, reverse=True)
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)

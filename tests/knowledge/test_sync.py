@@ -8,76 +8,16 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from index_standins import MemorySource, ParagraphChunker, WordEmbedder, to_markdown
+from index_standins import Index, MemorySource, ParagraphChunker, WordEmbedder, many, to_markdown
 
-from knowledge.catalog import Catalog
-from knowledge.chroma import ChromaVectors
-from knowledge.documents import KnowledgeError, RawDocument, Reader
-from knowledge.locking import sync_lock
-from knowledge.snapshots import read_seal
-from knowledge.sync import SyncBusyError, SyncFailure, Synchronizer, SyncOptions, SyncProgress, SyncReport
+from knowledge.documents import KnowledgeError, MarkdownDocument, RawDocument
+from knowledge.locking import source_lock
+from knowledge.sync import SyncBusyError, SyncFailure, SyncProgress
 from knowledge.vectors import ExactVectors
-
-
-class Index:
-    """One index with its parts in reach of the test."""
-
-    def __init__(
-        self, home: Path, embedder: WordEmbedder | None = None, chunker: ParagraphChunker | None = None
-    ) -> None:
-        self.home = home
-        self.embedder = embedder or WordEmbedder()
-        self.catalog = Catalog(home / "catalog.sqlite")
-        self.said: list[str] = []
-        self.vectors = ChromaVectors(home / "vectors", self.catalog, self.embedder.identity, self.said.append)
-        self.synchronizer = Synchronizer(
-            self.catalog,
-            self.vectors,
-            self.embedder,
-            chunker or ParagraphChunker(),
-            to_markdown,
-            home / "sync.lock",
-        )
-
-    def sync(
-        self,
-        source: MemorySource,
-        cancelled: threading.Event | None = None,
-        on_progress: Callable[[SyncProgress], None] = lambda _: None,
-        **options: object,
-    ) -> SyncReport:
-        self.embedder.embedded.clear()
-        source.reads.clear()
-        return self.synchronizer.sync(
-            source,
-            on_progress=on_progress,
-            cancelled=cancelled or threading.Event(),
-            options=SyncOptions(**options),
-        )
-
-    def rebuild(self, source: MemorySource) -> SyncReport:
-        self.embedder.embedded.clear()
-        source.reads.clear()
-        return self.synchronizer.rebuild(source, on_progress=lambda _: None, cancelled=threading.Event())
-
-    def texts(self, *principals: str) -> list[str]:
-        """The texts of all live passages that find themselves in the vector index."""
-        readers = Reader((frozenset(principals or ("everyone",)),))
-        audiences = self.catalog.readable_audiences(readers)
-        ids, _ = self.catalog.live(self.embedder.identity)
-        stored = self.catalog.passages(ids)
-        found = []
-        for passage in stored.values():
-            vector = self.embedder.embed([f"{passage.title}\n{passage.heading}\n{passage.text}"])[0]
-            del self.embedder.embedded[-1]
-            near = [i for i, score in self.vectors.query(vector, 5, audiences) if score > 0.999]
-            if passage.passage_id in near:
-                found.append(passage.text)
-        return sorted(found)
 
 
 @pytest.fixture
@@ -90,13 +30,6 @@ def source() -> MemorySource:
     source = MemorySource()
     source.put("returns.md", "# Returns\n\nThirty days to return.\n\nOpened items too.")
     source.put("lunch.md", "Lunch is at noon.")
-    return source
-
-
-def many(count: int) -> MemorySource:
-    source = MemorySource()
-    for n in range(count):
-        source.put(f"{n:04}.md", f"Document number {n}.\n\nIts code is c{n}.")
     return source
 
 
@@ -122,14 +55,13 @@ import sys, threading
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from index_standins import *
-from knowledge.catalog import Catalog
+from knowledge.chroma import ChromaVectors
+from knowledge.editions import Editions
 from knowledge.sync import Synchronizer
-from knowledge.vectors import open_vectors
 home, embedder, source = Path(sys.argv[1]), WordEmbedder(), MemorySource()
 source.put("lunch.md", "Lunch is at noon.")
-catalog = Catalog(home / "catalog.sqlite")
-vectors = open_vectors(home / "vectors", catalog, embedder.identity, print)
-s = Synchronizer(catalog, vectors, embedder, ParagraphChunker(), to_markdown, home / "sync.lock")
+editions = Editions(home / "index", print, ChromaVectors)
+s = Synchronizer(editions, embedder, ParagraphChunker(), to_markdown, home / "locks", "", ["handbook"])
 report = s.sync(source, on_progress=lambda _: None, cancelled=threading.Event())
 print(report.unchanged, "chromadb" in sys.modules)
 """
@@ -264,9 +196,9 @@ def test_a_forgotten_document_is_gone_at_once_with_its_embeddings(index: Index, 
     kept_before = index.catalog.without_embedding("words-1", [text_hash])
     assert index.synchronizer.forget_document("handbook", "lunch.md") == 1
     assert index.texts() == ["Opened items too.", "Thirty days to return."]
-    assert index.catalog.passages([lunch.passage_id]) == {}
+    assert index.catalog.unfiltered_passages([lunch.passage_id]) == {}
     assert (kept_before, index.catalog.without_embedding("words-1", [text_hash])) == (set(), {text_hash})
-    assert read_seal(index.home / "vectors").stamp == index.catalog.stamp()
+    assert index.seal.stamp == index.catalog.stamp()
 
 
 def test_what_other_documents_say_too_stays_embedded(index: Index) -> None:
@@ -338,7 +270,7 @@ def test_forgotten_documents_do_not_count_as_deletions_that_need_confirming(inde
 
 def test_nothing_is_forgotten_while_a_sync_runs(index: Index, source: MemorySource) -> None:
     index.sync(source)
-    with sync_lock(index.home / "sync.lock"), pytest.raises(SyncBusyError):
+    with source_lock(index.home / "locks", "handbook"), pytest.raises(SyncBusyError):
         index.synchronizer.forget_document("handbook", "lunch.md")
     assert index.catalog.forgotten("handbook") == ()
 
@@ -354,9 +286,12 @@ def test_a_catalog_from_before_documents_could_be_forgotten_is_read_as_it_is(
     index: Index, source: MemorySource
 ) -> None:
     index.sync(source)
-    index.catalog.close()
-    with sqlite3.connect(index.catalog.path) as connection:
+    path = index.catalog.path
+    index.editions.close()
+    with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE forgotten")
+        connection.execute("ALTER TABLE documents DROP COLUMN line_anchor")
+        connection.execute("ALTER TABLE passages DROP COLUMN line")
         connection.execute("PRAGMA user_version = 1")
     later = Index(index.home)
     later.synchronizer.forget_document("handbook", "lunch.md")
@@ -529,7 +464,7 @@ def test_a_cancelled_run_keeps_what_it_published_and_the_next_goes_on(index: Ind
 
 
 def test_two_runs_at_once_are_refused(index: Index, source: MemorySource) -> None:
-    with sync_lock(index.home / "sync.lock"):
+    with source_lock(index.home / "locks", "handbook"):
         refused: list[str] = []
 
         def second() -> None:
@@ -541,7 +476,7 @@ def test_two_runs_at_once_are_refused(index: Index, source: MemorySource) -> Non
         thread = threading.Thread(target=second)
         thread.start()
         thread.join()
-    assert len(refused) == 1 and refused[0].startswith("Another sync is running (pid ")
+    assert len(refused) == 1 and refused[0].startswith("Another sync of 'handbook' is running (pid ")
     assert index.sync(source).added == ("returns.md", "lunch.md")
 
 
@@ -566,9 +501,61 @@ def test_the_index_catches_up_after_a_run_that_died_before_it_could(
     index.sync(source)
     source.put("new.md", "Parking is free.")
     dying = Index(index.home)
-    dying.synchronizer._vectors = ExactVectors(dying.catalog, dying.embedder.identity)
+    dying.editions.live().vectors = ExactVectors(dying.catalog, dying.embedder.identity)
     dying.sync(source)
     report = index.sync(source)
     assert report.unchanged == 3
-    assert read_seal(index.home / "vectors").stamp == index.catalog.stamp()
+    assert index.seal.stamp == index.catalog.stamp()
     assert "Parking is free." in index.texts()
+
+
+def test_a_document_that_failed_is_tried_again_by_other_converters(
+    index: Index, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.put("lunch.md", "%broken")
+    index.sync(source)
+    monkeypatch.setattr("knowledge.indexing.CONVERSION_VERSION", "next")
+    index.synchronizer._convert = lambda raw: MarkdownDocument(raw.name, raw.content.decode())
+    report = index.sync(source)
+    assert (source.reads, report.added, report.still_failing) == (["lunch.md"], ("lunch.md",), 0)
+
+
+def test_a_kind_that_cannot_be_read_is_reported_once(index: Index, source: MemorySource) -> None:
+    source.kinds["*.png"] = "2 files of a kind that Lorebot cannot read."
+    first, second = index.sync(source), index.sync(source)
+    assert first.failed == (SyncFailure("*.png", "2 files of a kind that Lorebot cannot read."),)
+    assert (second.failed, second.still_failing) == ((), 1)
+
+
+def test_a_kind_that_cannot_be_read_is_no_document(index: Index, source: MemorySource) -> None:
+    source.kinds["*.png"] = "2 files"
+    report = index.sync(source)
+    assert index.catalog.counts().documents == len(report.added) == len(source.reads) == 2
+
+
+def test_what_is_kept_of_a_kind_follows_the_listing(index: Index, source: MemorySource) -> None:
+    source.kinds["*.png"] = "2 files"
+    index.sync(source)
+    source.kinds["*.png"] = "3 files"
+    assert index.sync(source).failed == ()
+    assert [failure.error for failure in index.catalog.failures("handbook")] == ["3 files"]
+
+
+def test_a_kind_that_is_gone_is_forgotten(index: Index, source: MemorySource) -> None:
+    source.kinds["*.png"] = "2 files"
+    index.sync(source)
+    source.kinds.clear()
+    index.sync(source)
+    assert index.catalog.failures("handbook") == ()
+
+
+def test_a_passage_leads_to_the_line_of_the_file_on_which_it_begins(index: Index) -> None:
+    class Linked(MemorySource):
+        def read(self, uri: str) -> RawDocument:
+            return replace(super().read(uri), url=f"https://x/{uri}", line_anchor="#L{line}")
+
+    source = Linked()
+    source.put("returns.md", "# Returns\n\nThirty days to return.\n\nOpened items too.")
+    index.sync(source)
+    urls = [passage.url for passage in index.catalog.passages_of("handbook", "returns.md")]
+    assert urls == ["https://x/returns.md#L3", "https://x/returns.md#L5"]

@@ -70,7 +70,7 @@ def index(request: pytest.FixtureRequest, catalog: Catalog, chroma: ChromaVector
 def finds(catalog: Catalog, index: VectorIndex, name: str, audiences: tuple[int, ...] = (1,)) -> bool:
     """Whether the passage `name` is the first that is found by its own direction."""
     hits = index.query(direction(name), 1, audiences)
-    return bool(hits) and catalog.passages([hits[0][0]])[hits[0][0]].text == name
+    return bool(hits) and catalog.unfiltered_passages([hits[0][0]])[hits[0][0]].text == name
 
 
 def chroma_answers(index: ChromaVectors, catalog: Catalog) -> bool:
@@ -179,7 +179,7 @@ def test_nothing_is_opened_before_it_is_needed(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from knowledge.catalog import Catalog; "
         "from knowledge.vectors import open_vectors; home = Path(sys.argv[1]); "
-        "open_vectors(home / 'vectors', Catalog(home / 'c.sqlite'), 'm', print).close(); "
+        "open_vectors(home / 'vectors', Catalog(home / 'c.sqlite'), 'm', print, 0).close(); "
         "print('chromadb' in sys.modules, (home / 'vectors').exists())"
     )
     run = subprocess.run(
@@ -360,5 +360,18 @@ def test_an_open_reader_sees_what_another_process_wrote(
     assert chroma_answers(chroma, catalog)
 
 
+def test_a_small_index_is_searched_exactly_and_kept_nowhere(
+    tmp_path: Path, catalog: Catalog, said: list[str]
+) -> None:
+    publish(catalog, "wiki", "a", *names("p", 30))
+    ChromaVectors(tmp_path / "vectors", catalog, MODEL, said.append, least=30).catch_up()
+    assert seal(tmp_path)["size"] == 30
+    index = ChromaVectors(tmp_path / "vectors", catalog, MODEL, said.append, least=31)
+    index.catch_up()
+    assert list((tmp_path / "vectors").iterdir()) == []
+    assert finds(catalog, index, "p3")
+    assert said == []
+
+
 def test_open_vectors_gives_chroma_where_it_is_installed(tmp_path: Path, catalog: Catalog) -> None:
-    assert isinstance(open_vectors(tmp_path / "vectors", catalog, MODEL, print), ChromaVectors)
+    assert isinstance(open_vectors(tmp_path / "vectors", catalog, MODEL, print, 0), ChromaVectors)

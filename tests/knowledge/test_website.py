@@ -1,42 +1,46 @@
 import gzip
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from web_standins import Reply, Site, serving
+from web_standins import AT_ONCE, AUDIENCE, Reply, Site, serving
 
-from knowledge.documents import EVERYONE, KnowledgeError, UnreadableError, VanishedError
+from knowledge.documents import KnowledgeError, Listed, PartialListingError, UnreadableError, VanishedError
 from knowledge.sources.website import WebsiteSource
 from knowledge.sources.weburls import Scope, may_be_document, normalised
-
-AUDIENCE = frozenset({EVERYONE})
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture
 def source_of(tmp_path: Path, site: Site) -> Callable[..., WebsiteSource]:
     def build(path: str = "/", **further: object) -> WebsiteSource:
-        quick = {"allow_private": True, "delay_seconds": 0.0, "retry_seconds": 0.0}
-        arguments = quick | further
+        arguments = {"allow_private": True, "timing": AT_ONCE} | further
         return WebsiteSource("site", site.url(path), AUDIENCE, tmp_path, **arguments)  # type: ignore[arg-type]
 
     return build
 
 
-def paths(source: WebsiteSource) -> list[str]:
-    """List, and give the URLs without scheme and host."""
-    return ["/" + listed.uri.split("/", 3)[3] for listed in source.list()]
-
-
 def versions(source: WebsiteSource) -> dict[str, str]:
-    return {"/" + listed.uri.split("/", 3)[3]: listed.version for listed in source.list()}
+    """List, and give the versions by the URLs without scheme and host."""
+    return {path_of(listed): listed.version for listed in source.list() if listed}
+
+
+def paths(source: WebsiteSource) -> list[str]:
+    return list(versions(source))
+
+
+def paths_until_it_ends(source: WebsiteSource) -> tuple[list[str], str]:
+    """List, and give the paths with why there may be more."""
+    found: list[str] = []
+    with pytest.raises(PartialListingError) as ended:
+        found.extend(path_of(listed) for listed in source.list() if listed)
+    return found, str(ended.value)
+
+
+def path_of(listed: Listed) -> str:
+    return "/" + listed.uri.split("/", 3)[3]
 
 
 def sitemap(site: Site, *entries: str | tuple[str, str]) -> str:
@@ -110,14 +114,45 @@ def test_base_and_area_elements_lead_on(site: Site, source_of: Callable[..., Web
     assert paths(source_of()) == ["/", "/sub/a", "/sub/b"]
 
 
-def test_a_crawl_ends_at_its_depth_and_at_its_number_of_pages(
+def test_a_crawl_ends_at_its_depth(site: Site, source_of: Callable[..., WebsiteSource]) -> None:
+    for number in range(6):
+        site.page(f"/{number}", f"/{number + 1}")
+    site.page("/", "/0")
+    assert paths(source_of(max_depth=2)) == ["/", "/0", "/1"]
+
+
+def test_a_crawl_that_ends_at_its_number_of_pages_says_that_there_are_more(
     site: Site, source_of: Callable[..., WebsiteSource]
 ) -> None:
     for number in range(6):
         site.page(f"/{number}", f"/{number + 1}")
     site.page("/", "/0")
-    assert paths(source_of(max_depth=2)) == ["/", "/0", "/1"]
-    assert paths(source_of(max_pages=4)) == ["/", "/0", "/1", "/2"]
+    found, said = paths_until_it_ends(source_of(max_pages=4))
+    assert found == ["/", "/0", "/1", "/2"]
+    assert said == (
+        "The listing of source 'site' is not complete, so nothing of it is deleted: "
+        f"{site.url()} has more pages than are read; raise max_pages (4), or exclude what is not wanted "
+        "(a calendar, a list of versions)."
+    )
+
+
+def test_a_sitemap_that_names_more_than_is_read_says_so(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    site.pages["/sitemap.xml"] = Reply(
+        sitemap(site, *((f"/{n}", "2024-01-01") for n in range(5))), "text/xml"
+    )
+    found, said = paths_until_it_ends(source_of(max_pages=3))
+    assert found == ["/0", "/1", "/2"]
+    assert "names more pages than are read; raise max_pages (3)" in said
+
+
+def test_a_listing_gives_way_at_every_request(site: Site, source_of: Callable[..., WebsiteSource]) -> None:
+    site.page("/", "/a", "/b")
+    site.page("/a")
+    site.page("/b")
+    asked = [len(site.asked) for listed in source_of().list() if listed is None]
+    assert asked == [1, 2, 3, 4]  # robots.txt, and then before the sitemap and each of three pages
 
 
 def test_endless_links_end(site: Site, source_of: Callable[..., WebsiteSource]) -> None:
@@ -175,7 +210,8 @@ def test_a_robots_txt_that_is_not_answered_for_makes_the_listing_fail(
     site.pages["/robots.txt"] = Reply(status=503)
     site.page("/")
     with pytest.raises(
-        KnowledgeError, match=r"of source 'site' is not complete: .*robots\.txt answers with status 503"
+        KnowledgeError,
+        match=r"'site' cannot be listed, what was .* stands: .*robots\.txt answers with status 503",
     ):
         paths(source_of())
 
@@ -251,7 +287,7 @@ def test_a_start_url_that_has_moved_to_another_host_says_where(
 ) -> None:
     site.pages["/"] = Reply(status=301, headers={"Location": "https://www.example.org/docs"})
     with pytest.raises(
-        KnowledgeError, match=r"redirects to https://www\.example\.org/docs; make that the start_url"
+        KnowledgeError, match=r"redirects to https://www\.example\.org/docs; make that the url"
     ):
         paths(source_of())
 
@@ -263,7 +299,7 @@ def test_a_start_url_that_is_gone_is_an_error_and_not_an_empty_listing(
         paths(source_of())
 
 
-@pytest.mark.parametrize("status", [404, 410, 403])
+@pytest.mark.parametrize("status", [404, 410, 403, 401])
 def test_a_page_that_is_gone_is_not_listed(
     site: Site, source_of: Callable[..., WebsiteSource], status: int
 ) -> None:
@@ -273,12 +309,90 @@ def test_a_page_that_is_gone_is_not_listed(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429])
-def test_a_page_that_is_not_answered_for_makes_the_listing_fail(
+def test_a_page_that_is_not_answered_for_is_listed_as_unreadable_and_what_lies_behind_it_as_before(
     site: Site, source_of: Callable[..., WebsiteSource], status: int
 ) -> None:
-    site.page("/", "/a")
+    site.page("/", "/a", "/b")
+    site.page("/a", "/c")
+    site.page("/b")
+    site.page("/c")
+    before = versions(source_of())
     site.page("/a", status=status)
-    with pytest.raises(KnowledgeError, match=f"is not complete: .*/a answers with status {status}"):
+    after = {path_of(listed): listed for listed in source_of().list() if listed}
+    assert {path for path in before if before[path] != after[path].version} == {"/a"}
+    assert f"/a answers with status {status}" in after["/a"].unreadable
+
+
+def test_what_lies_behind_an_unanswered_page_that_was_never_seen_is_not_known(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    site.page("/", "/a")
+    site.page("/a", status=500)
+    found, said = paths_until_it_ends(source_of())
+    assert found == ["/", "/a"]
+    assert said.endswith(f"What they link to is not known: {site.url('/a')} answers with status 500.")
+
+
+def test_a_site_that_goes_down_while_it_is_listed_is_no_listing(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    def going_down(handler: BaseHTTPRequestHandler) -> None:
+        site.page("/", status=503)
+        handler.send_response(503)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    links = [f"/{number}" for number in range(30)]
+    site.page("/", *links)
+    for link in links:
+        site.pages[link] = going_down
+    with pytest.raises(KnowledgeError, match="cannot be listed, what was indexed before stands") as failed:
+        paths(source_of())
+    assert not isinstance(failed.value, PartialListingError)
+    assert len(set(site.paths(0))) == 5
+
+
+def test_many_pages_that_are_not_answered_for_end_the_listing(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    links = [f"/{number}" for number in range(150)]
+    site.page("/", *links)
+    for link in links:
+        site.page(link, status=500)
+    found, said = paths_until_it_ends(source_of())
+    assert len(found) == 102
+    assert "More than 100 pages" in said
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_site_that_closes_while_it_is_listed_is_no_listing(
+    site: Site, source_of: Callable[..., WebsiteSource], status: int
+) -> None:
+    def closing(handler: BaseHTTPRequestHandler) -> None:
+        for path in ("/", "/a", "/b"):
+            site.page(path, status=status)
+        handler.send_response(status)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    site.page("/", "/a", "/b")
+    site.page("/b")
+    site.pages["/a"] = closing
+    with pytest.raises(KnowledgeError, match="it refuses Lorebot; allow its address or its User-Agent"):
+        paths(source_of())
+
+
+def test_a_start_url_that_wants_a_login_says_so(site: Site, source_of: Callable[..., WebsiteSource]) -> None:
+    site.page("/", status=401)
+    with pytest.raises(KnowledgeError, match="status 401: it asks for a login, and Lorebot has none"):
+        paths(source_of())
+
+
+def test_a_start_url_that_redirects_to_itself_says_so(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    site.pages["/"] = Reply(status=302, headers={"Location": "/"})
+    with pytest.raises(KnowledgeError, match="redirects to itself; it may want cookies or a login"):
         paths(source_of())
 
 
@@ -326,6 +440,32 @@ def test_a_date_is_a_validator_where_there_is_no_etag(
     versions(source_of())
     versions(source_of())
     assert site.headers_of["/"]["if-modified-since"] == date
+
+
+def test_a_page_whose_etag_lies_is_loaded_again_after_a_while(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    site.page("/", text="old words", etag='"always the same"')
+    before = versions(source_of())
+    site.page("/", text="new words", etag='"always the same"')
+    believed = versions(source_of())
+    checked = versions(source_of(recheck_seconds=0.0))
+    assert (believed == before, checked == before) == (True, False)
+
+
+def test_a_page_whose_date_in_the_sitemap_lies_is_loaded_again_after_a_while(
+    site: Site, source_of: Callable[..., WebsiteSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.pages["/sitemap.xml"] = Reply(sitemap(site, ("/a", "2024-01-02")), "text/xml")
+    site.page("/a")
+    source = source_of()
+    first = versions(source)
+    source.read(site.url("/a"))
+    believed = versions(source_of())
+    three_weeks_later = time.time() + 21 * 86_400
+    monkeypatch.setattr("knowledge.sources.crawling.time.time", lambda: three_weeks_later)
+    checked = versions(source_of())
+    assert (believed == first, checked == first) == (True, False)
 
 
 def test_a_page_that_leaves_the_site_and_comes_back_is_loaded_again(
@@ -455,7 +595,9 @@ def test_a_sitemap_is_used_where_there_is_one(site: Site, source_of: Callable[..
     )
     site.page("/docs/", "/docs/only-linked")
     source = source_of("/docs/")
-    assert versions(source) == {"/docs/b": "lastmod 2024-01-02", "/docs/a": "lastmod 2024-01-01"}
+    found = versions(source)
+    assert list(found) == ["/docs/b", "/docs/a"]
+    assert found["/docs/b"].startswith("lastmod 2024-01-02 ")
     assert set(site.paths()) == {"/sitemap.xml"}
 
 
@@ -529,7 +671,7 @@ def test_a_damaged_sitemap_makes_the_listing_fail(
 ) -> None:
     site.pages["/sitemap.xml"] = reply
     site.page("/")
-    with pytest.raises(KnowledgeError, match=r"is not complete: .*sitemap\.xml"):
+    with pytest.raises(KnowledgeError, match=r"cannot be listed, .*sitemap\.xml"):
         paths(source_of())
 
 
@@ -568,7 +710,22 @@ def test_a_page_that_is_gone_when_it_is_read_has_vanished(
     site.pages["/sitemap.xml"] = Reply(sitemap(site, ("/a", "2024")), "text/xml")
     source = source_of()
     list(source.list())
-    with pytest.raises(VanishedError, match="is gone"):
+    with pytest.raises(VanishedError, match="answers with status 404"):
+        source.read(site.url("/a"))
+
+
+def test_a_page_that_is_closed_when_it_is_read_has_vanished_unless_the_whole_site_is_closed(
+    site: Site, source_of: Callable[..., WebsiteSource]
+) -> None:
+    site.pages["/sitemap.xml"] = Reply(sitemap(site, ("/a", "2024")), "text/xml")
+    site.page("/")
+    site.page("/a", status=403)
+    source = source_of()
+    paths(source)
+    with pytest.raises(VanishedError):
+        source.read(site.url("/a"))
+    site.page("/", status=403)
+    with pytest.raises(UnreadableError, match="it refuses Lorebot"):
         source.read(site.url("/a"))
 
 
@@ -595,11 +752,11 @@ def test_a_site_in_ones_own_network_is_refused_unless_it_is_allowed(
 
 
 def test_a_sitemap_cannot_lead_into_ones_own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("knowledge.sources.website.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("knowledge.sources.politeness.is_public", lambda address: address == "127.0.0.1")
     with serving("127.0.0.1") as site, serving("127.0.0.2") as inner:
         site.pages["/robots.txt"] = Reply(f"Sitemap: {inner.url('/map.xml')}", "text/plain")
         site.page("/")
-        source = WebsiteSource("site", site.url(), AUDIENCE, tmp_path, delay_seconds=0, retry_seconds=0)
+        source = WebsiteSource("site", site.url(), AUDIENCE, tmp_path, timing=AT_ONCE)
         with pytest.raises(KnowledgeError, match=r"127\.0\.0\.2, which is not a public address"):
             paths(source)
         assert inner.asked == []

@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from knowledge.documents import EVERYONE
+from knowledge.sources.politeness import Timing
+
 HTML = "text/html; charset=utf-8"
+AUDIENCE = frozenset({EVERYONE})
+AT_ONCE = Timing(delay_seconds=0.0, retry_seconds=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,16 @@ class Reply:
 
 
 class Site:
-    """Pages by path and query; `asked` holds what was requested, in order, with the status it got."""
+    """Pages by path and query, and `otherwise` for every other path.
+
+    `asked` holds what was requested, in order, with the status it got.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
         self.pages: dict[str, Reply | Callable[[BaseHTTPRequestHandler], None]] = {}
+        self.otherwise: Reply | Callable[[BaseHTTPRequestHandler], None] = Reply("not here", status=404)
         self.asked: list[tuple[str, int]] = []
         self.headers_of: dict[str, dict[str, str]] = {}
 
@@ -58,7 +67,7 @@ def serving(host: str = "127.0.0.1") -> Iterator[Site]:
 
         def do_GET(self) -> None:
             site.headers_of[self.path] = {name.lower(): text for name, text in self.headers.items()}
-            reply = site.pages.get(self.path, Reply("not here", status=404))
+            reply = site.pages.get(self.path, site.otherwise)
             if not isinstance(reply, Reply):
                 site.asked.append((self.path, 0))
                 reply(self)

@@ -1,0 +1,1 @@
+"""Lorebot measured beside LlamaIndex and LangChain, see README.md."""
