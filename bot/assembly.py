@@ -276,6 +276,7 @@ class Assembly:
         await asyncio.gather(
             self.generator.start(),
             asyncio.to_thread(self.search.find, "warm up", Reader((frozenset({EVERYONE}),)), 1),
+            asyncio.to_thread(self.search.prefetch),
         )
 
     async def close(self) -> None:

@@ -89,6 +89,11 @@ class LiveIndex:
         with self.reading() as index:
             return index.find(question, reader, limit)
 
+    def prefetch(self) -> None:
+        """See `Search.prefetch`."""
+        with self.reading() as index:
+            index.search.prefetch()
+
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """See `CatalogReader.document_frequencies`."""
         with self.reading() as index:

@@ -18,7 +18,7 @@ from bot.assembly import Assembly
 from bot.settings import load_settings
 from connectors.terminal import collect_answer, print_sources, styled, terminal_question
 
-WIDTH = 120
+WIDTH = 132
 CONFIG = Path(__file__).parents[1] / "examples" / "lorebot.toml"
 
 

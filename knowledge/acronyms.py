@@ -17,13 +17,15 @@ _ACRONYM = r"[A-Z][A-Z0-9]{1,6}"
 _IN_BRACKETS = re.compile(r"\(([^()\n]{2,100})\)")
 _WHOLE = re.compile(rf"({_ACRONYM})s?")
 _LAST = re.compile(rf"(?<![\w-])({_ACRONYM})s?\s?$")
+# What `_LAST` can match, and one more for what may not stand before.
+_LAST_LENGTH = 11
 _LONGEST = 120
 # Two letters stand for too much to be taken for an acronym without capitals, or without an explanation.
 _LEAST_LETTERS = 3
 _MOST_MEANINGS = 4
 _MOST_BEFORE = 2
 _CAPITALISED = re.compile(
-    r"(?:[A-Z][\w'’-]*(?:[ \t]+(?:of|and|the|for|to|in|on|a)\b){0,2}[ \t]+){1,6}[A-Z][\w'’-]*"
+    r"[A-Z][\w'’-]*(?:(?:[ \t]+(?:of|and|the|for|to|in|on|a)\b){0,2}[ \t]+[A-Z][\w'’-]*){1,6}"
 )
 _IN_CAPITALS = re.compile(rf"\b({_ACRONYM})s?\b")
 
@@ -65,7 +67,7 @@ def _definitions(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         before, inside = text[max(0, match.start() - _LONGEST) : match.start()], match[1]
         if acronym := _WHOLE.fullmatch(inside):
             words = _with_initials(acronym[1].lower(), tokens(before))
-        elif acronym := _LAST.search(before):
+        elif acronym := _LAST.search(before[-_LAST_LENGTH:]):
             words = _with_initials(acronym[1].lower(), tokens(inside))
             words = words if len(words) == len(tokens(inside)) else ()
         if acronym and words:

@@ -82,8 +82,12 @@ class Alternatives:
         }
         numbers = {_OTHER_NUMBER[word]: (word,) for word in written if word in _OTHER_NUMBER}
         possible = joined | numbers
-        held = self._held([*self._held_anywhere([*possible])], audiences) - STOP_WORDS
+        held = self._held(self._held_anywhere(possible), audiences) - STOP_WORDS
         return tuple(Alternative(asked, (word,)) for word, asked in possible.items() if word in held)
+
+    def prefetch(self) -> None:
+        """Read the words that are right as they are, before a question needs them."""
+        _ = self._common_stems
 
     @cached_property
     def common(self) -> frozenset[str]:
@@ -96,18 +100,18 @@ class Alternatives:
 
     def _spelled(self, word: str, audiences: Sequence[int]) -> list[str]:
         near = near_spellings(word)
-        held = self._held_anywhere([*near])
+        # Stop words need no look: their postings are the longest, and tell nothing.
+        held = self._held(self._held_anywhere(near.keys() - STOP_WORDS), audiences)
+        frequencies = self._frequencies(held)
         likely = sorted(
-            (other for other in near if other in held or other in STOP_WORDS),
+            held | (near.keys() & STOP_WORDS),
             key=lambda other: (
                 near[other],
                 other not in self.common and other not in STOP_WORDS,
-                -held.get(other, 0),
+                -frequencies.get(other, 0),
                 other,
             ),
         )
-        readable = self._held(likely, audiences) | STOP_WORDS
-        likely = [other for other in likely if other in readable]
         # Of several spellings with one stem the likeliest.
         chosen = dict(zip(reversed(stem(likely)), reversed(likely), strict=True))
         return [other for other in likely if other in chosen.values()][:_CORRECTIONS]
@@ -117,20 +121,22 @@ class Alternatives:
         places = [divided.end(1)] if divided else range(1, len(word) - 1)
         pairs = [(word[:place], word[place:]) for place in places][:_MOST_TOKENS]
         pairs = [(one, _OTHER_NUMBER[other]) for one, other in pairs if other in _OTHER_NUMBER] + pairs
-        held = self._held_anywhere({part for pair in pairs for part in pair})
+        held = set(self._held_anywhere({part for pair in pairs for part in pair}))
         for one, other in pairs:
-            if (
-                {one, other} <= held.keys()
-                and one not in STOP_WORDS
-                and self._stand_together(one, other, audiences)
-            ):
+            if {one, other} <= held and one not in STOP_WORDS and self._stand_together(one, other, audiences):
                 yield one, other
 
-    def _held_anywhere(self, words: Collection[str]) -> dict[str, int]:
+    def _held_anywhere(self, words: Collection[str]) -> list[str]:
         listed = list(words)
         stems = stem(listed)
-        frequencies = self._catalog.document_frequencies(stems)
-        return {w: frequencies[s] for w, s in zip(listed, stems, strict=True) if s in frequencies}
+        occurring = self._lexical.occurring(stems)
+        return [word for word, s in zip(listed, stems, strict=True) if s in occurring]
+
+    def _frequencies(self, words: Collection[str]) -> dict[str, int]:
+        listed = list(words)
+        stems = stem(listed)
+        frequencies = self._lexical.document_frequencies(stems)
+        return {word: frequencies[s] for word, s in zip(listed, stems, strict=True) if s in frequencies}
 
     def _held(self, words: Sequence[str], audiences: Sequence[int]) -> set[str]:
         stems = stem(words)

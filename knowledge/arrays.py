@@ -6,11 +6,13 @@ A hundred thousand integers come ten times as quickly as one value of SQLite's `
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, column, func, select, text
+from sqlalchemy import BindParameter, ColumnElement, Connection, Select, bindparam, column, func, select, text
 
 from knowledge.schema import documents, embeddings, generations, passages
 
@@ -44,10 +46,17 @@ def audiences_of_passages(connection: Connection) -> tuple[Ids, Ids]:
 
 def token_counts(connection: Connection) -> Ids:
     """How many tokens of each live passage the lexical index holds, by passage id."""
-    # Whatever order the two lists are in, they are in the same.
     query = "SELECT group_concat(id), group_concat(hex(sz), '') FROM passages_fts_docsize"
-    ids, sizes = connection.execute(text(query)).one()
-    return _sums_of_varints(bytes.fromhex(sizes or ""))[np.argsort(_numbers(ids))]
+    return _token_counts(*connection.execute(text(query)).one())
+
+
+def token_counts_of(connection: Connection, ids: Ids) -> Ids:
+    """What `token_counts` gives, of these live passages alone."""
+    query = (
+        "SELECT group_concat(id), group_concat(hex(sz), '') FROM passages_fts_docsize "
+        "WHERE id IN (SELECT value FROM json_each(:ids))"
+    )
+    return _token_counts(*connection.execute(text(query), {"ids": json.dumps(ids.tolist())}).one())
 
 
 def occurrences(connection: Connection, stems: Sequence[str]) -> dict[str, Ids]:
@@ -61,18 +70,48 @@ def occurrences(connection: Connection, stems: Sequence[str]) -> dict[str, Ids]:
     return {stem: _numbers(found.get(stem)) for stem in stems}
 
 
+def occurring(connection: Connection, stems: Sequence[str]) -> set[str]:
+    """Those of these stems that a passage holds, however many do."""
+    query = text(
+        "SELECT value FROM json_each(:stems) "
+        "WHERE EXISTS (SELECT 1 FROM passages_occurrences WHERE term = value)"
+    )
+    return set(connection.execute(query, {"stems": json.dumps(list(stems))}).scalars())
+
+
+def occurrences_in(connection: Connection, ids: Ids) -> dict[str, Ids]:
+    """What `occurrences` gives for every stem of these passages, looking at no other passage.
+
+    They are indexed once more in memory, by the statement that made the index: it knows no way from a passage
+    to its words.
+    """
+    made_by = text("SELECT sql FROM sqlite_master WHERE name = 'passages_fts'")
+    query = text(
+        "SELECT rowid, title, heading, text FROM passages_fts "
+        "WHERE rowid IN (SELECT value FROM json_each(:ids))"
+    )
+    rows = connection.execute(query, {"ids": json.dumps(ids.tolist())}).all()
+    with closing(sqlite3.connect(":memory:")) as memory:
+        memory.execute(connection.execute(made_by).scalar_one())
+        memory.execute("CREATE VIRTUAL TABLE occurrences USING fts5vocab('passages_fts', 'instance')")
+        insert = "INSERT INTO passages_fts (rowid, title, heading, text) VALUES (?, ?, ?, ?)"
+        memory.executemany(insert, [tuple(row) for row in rows])
+        found = memory.execute("SELECT term, group_concat(doc) FROM occurrences GROUP BY term")
+        return {term: _numbers(listed) for term, listed in found}
+
+
+def vocabulary(connection: Connection) -> Iterator[tuple[str, int]]:
+    """Every stem of the lexical index, with the number of passages that it occurs in."""
+    rows = connection.execute(text("SELECT term, doc FROM passages_terms"))
+    return ((row.term, row.doc) for row in rows)
+
+
 def vectors_of(connection: Connection, model: str, ids: Sequence[int] | Ids) -> tuple[Ids, Vectors]:
     """See `CatalogReader.vectors_of`."""
-    chosen: Select[tuple[int]] = select(column("value")).select_from(func.json_each(bindparam("ids")))
-    query = (
-        select(passages.c.id, embeddings.c.vector)
-        .join(embeddings, embedding_of(model))
-        .where(passages.c.id.in_(chosen))
-        .order_by(passages.c.id)
-    )
-    rows = connection.execute(query, {"ids": json.dumps([int(i) for i in ids])}).all()
-    matrix = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32)
-    found = np.array([row.id for row in rows], dtype=np.int64)
+    values = {"model": model, "ids": json.dumps([int(i) for i in ids])}
+    rows = connection.execute(_VECTORS, values).all()
+    matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype=np.float32)
+    found = np.array([passage_id for passage_id, _ in rows], dtype=np.int64)
     return found, matrix.reshape(len(rows), -1 if rows else 0)
 
 
@@ -82,9 +121,19 @@ def dimensions(connection: Connection, model: str) -> int:
     return (connection.execute(query).scalar() or 0) // np.dtype(np.float32).itemsize
 
 
-def embedding_of(model: str) -> ColumnElement[bool]:
+def embedding_of(model: str | BindParameter[str]) -> ColumnElement[bool]:
     """That an embedding is of `model` and of a passage's text."""
     return (embeddings.c.text_hash == passages.c.text_hash) & (embeddings.c.model == model)
+
+
+_CHOSEN: Select[tuple[int]] = select(column("value")).select_from(func.json_each(bindparam("ids")))
+# Made once: making it takes as long as running it.
+_VECTORS = (
+    select(passages.c.id, embeddings.c.vector)
+    .join(embeddings, embedding_of(bindparam("model")))
+    .where(passages.c.id.in_(_CHOSEN))
+    .order_by(passages.c.id)
+)
 
 
 def among(ids: Ids, chosen: Sequence[int]) -> NDArray[np.bool_]:
@@ -97,6 +146,11 @@ def among(ids: Ids, chosen: Sequence[int]) -> NDArray[np.bool_]:
 
 def _numbers(listed: str | None) -> Ids:
     return np.fromstring(listed or "", dtype=np.int64, sep=",")
+
+
+def _token_counts(ids: str | None, sizes: str | None) -> Ids:
+    # Whatever order the two lists are in, they are in the same.
+    return _sums_of_varints(bytes.fromhex(sizes or ""))[np.argsort(_numbers(ids))]
 
 
 def _sums_of_varints(sizes: bytes) -> Ids:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, filterfalse, pairwise
 
 from knowledge.alternatives import Alternative
 from knowledge.terms import STOP_WORDS, stem, tokens
@@ -31,7 +31,8 @@ _WINDOW = 0.5
 _EXACT = 0.5
 _PAIRS = 0.7
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+# A mark with the blanks behind it, or ends of lines; what it begins with makes the scan quick.
+_SENTENCE_END = re.compile(r"[.!?\n](?:(?<=\n)\n*|\s+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class QuestionTerms:
     `weights` is the inverse document frequency of each of its content stems; `words` has the stem of each
     content word and of each word that may stand for one; `pairs` are the content stems that follow each
     other, stop words skipped. `same` maps the stem of a word that may stand for one to that one's, and
-    `phrases` the stems of several words in order to those of what they stand for.
+    `phrases` the stems of several words in order to those of what they stand for. `worth` is the sum of all
+    weights: about what BM25 gives a passage that holds every word once.
     """
 
     weights: Mapping[str, float]
@@ -49,11 +51,7 @@ class QuestionTerms:
     pairs: frozenset[tuple[str, str]]
     same: Mapping[str, str]
     phrases: Mapping[tuple[str, ...], frozenset[str]]
-
-    @property
-    def worth(self) -> float:
-        """The sum of all weights: about what BM25 gives a passage that holds every word once."""
-        return sum(self.weights.values())
+    worth: float
 
     @property
     def searched(self) -> list[str]:
@@ -96,7 +94,8 @@ def question_terms(
                 default=0,
             )
             weights[asked[0]] = _ALTERNATIVE * _inverse_document_frequency(rarest, passages)
-    return QuestionTerms(weights, stem_of, frozenset(pairwise(stems)), same, phrases)
+    worth = sum(weights.values())
+    return QuestionTerms(weights, stem_of, frozenset(pairwise(stems)), same, phrases, worth)
 
 
 def cosine_weight(terms: QuestionTerms, best_bm25: float) -> float:
@@ -134,20 +133,22 @@ class _Match:
 
 def _matches(terms: QuestionTerms, texts: Sequence[str]) -> Iterator[_Match]:
     divided = [[tokens(sentence) for sentence in _SENTENCE_END.split(text)] for text in texts]
-    vocabulary = list({word for text in divided for sentence in text for word in sentence} - STOP_WORDS)
-    stems = {word: terms.same.get(s, s) for word, s in zip(vocabulary, stem(vocabulary), strict=True)}
-    bearing = {word: s for word, s in stems.items() if s in terms.weights}
+    held = [set[str]().union(*text) for text in divided]
+    vocabulary = list(set[str]().union(*held) - STOP_WORDS)
+    stems = zip(vocabulary, (terms.same.get(s, s) for s in stem(vocabulary)), strict=True)
+    bearing = {word: s for word, s in stems if s in terms.weights}
+    exact = terms.words.keys() - STOP_WORDS
     worth = terms.worth or 1.0
     pairs_worth = _pairs_worth(terms.pairs, terms.weights) or 1.0
-    for text in divided:
-        words = [word for sentence in text for word in sentence if word in stems]
-        same = {terms.words[word] for word in terms.words.keys() & set(words)}
-        asked = [
-            {bearing[word] for word in sentence if word in bearing} | _in_other_words(terms, sentence)
-            for sentence in text
-        ]
+    for text, words in zip(divided, held, strict=True):
+        same = {terms.words[word] for word in exact & words}
+        found = {bearing[word] for word in bearing.keys() & words}
+        asked = [{bearing[word] for word in sentence if word in bearing} for sentence in text]
+        if terms.phrases:
+            asked = [one | _in_other_words(terms, s) for one, s in zip(asked, text, strict=True)]
         windows = [one | other for one, other in pairwise(asked)] or asked
-        neighbours = terms.pairs.intersection(pairwise(stems[word] for word in words))
+        possible = {pair for pair in terms.pairs if found.issuperset(pair)}
+        neighbours = _neighbours(possible, bearing, text) if possible else ()
         yield _Match(
             window=max((_worth(window, terms.weights) for window in windows), default=0.0) / worth,
             exact=_worth(same, terms.weights) / worth,
@@ -155,21 +156,29 @@ def _matches(terms: QuestionTerms, texts: Sequence[str]) -> Iterator[_Match]:
         )
 
 
+def _neighbours(
+    pairs: Set[tuple[str, str]], bearing: Mapping[str, str], text: Iterable[Iterable[str]]
+) -> Set[tuple[str, str]]:
+    """Those of these pairs that follow each other in the text, stop words skipped."""
+    stems = map(bearing.get, filterfalse(STOP_WORDS.__contains__, chain.from_iterable(text)))
+    return pairs & {(one, other) for one, other in pairwise(stems) if one and other}
+
+
 def _in_other_words(terms: QuestionTerms, sentence: Sequence[str]) -> set[str]:
     """The question's stems for which the sentence has a phrase."""
-    if not terms.phrases:
-        return set()
     stems = stem(sentence)
+    held = set(stems)
     return {
         asked
         for phrase, stands_for in terms.phrases.items()
-        if any(tuple(stems[place : place + len(phrase)]) == phrase for place in range(len(stems)))
+        if held.issuperset(phrase)
+        and any(tuple(stems[place : place + len(phrase)]) == phrase for place in range(len(stems)))
         for asked in stands_for
     }
 
 
 def _worth(stems: Iterable[str], weights: Mapping[str, float]) -> float:
-    return sum(weights[s] for s in stems)
+    return sum(map(weights.__getitem__, stems))
 
 
 def _pairs_worth(pairs: Iterable[tuple[str, str]], weights: Mapping[str, float]) -> float:

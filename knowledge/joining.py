@@ -10,9 +10,9 @@ from knowledge.records import StoredPassage
 
 # Between the parts of a sentence stands a space or the end of a line, not an empty line.
 _LONGEST_GAP = 1
-_UNFINISHED = re.compile(r"[\w,;–-]\s*\Z")
+_UNFINISHED = re.compile(r"[\w,;–-]")
 _REST = re.compile(r"\s*(?=[a-z\d])[^\n.!?]{0,400}(?:[.!?](?=\s|\Z)|(?=\n)|\Z)")
-_INTRODUCTION = re.compile(r"(?:\A|\n)([^\n]{1,300}:)\s*\Z")
+_INTRODUCTION = re.compile(r"[^\n]{1,300}:")
 _ITEM = re.compile(r"\s*(?:[-*+•|]|\d{1,3}[.)])\s*\S")
 
 
@@ -28,11 +28,12 @@ def joined(passages: Iterable[StoredPassage]) -> dict[int, StoredPassage]:
         following = by_place.get((source, uri, version, ordinal + 1))
         if following is None:
             continue
-        introduction = _INTRODUCTION.search(passage.text)
+        text = passage.text.rstrip()
+        introduction = _INTRODUCTION.fullmatch(text, text.rfind("\n") + 1)
         if introduction and _ITEM.match(following.text):
             before = changed.get(following.passage_id, following)
-            changed[following.passage_id] = replace(before, text=f"{introduction[1]}\n{before.text}")
-        elif following.start - passage.end <= _LONGEST_GAP and _UNFINISHED.search(passage.text):
+            changed[following.passage_id] = replace(before, text=f"{introduction[0]}\n{before.text}")
+        elif following.start - passage.end <= _LONGEST_GAP and _UNFINISHED.match(text[-1:]):
             rest = _REST.match(following.text)
             if rest and rest[0].strip():
                 before = changed.get(passage.passage_id, passage)

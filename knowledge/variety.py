@@ -29,7 +29,8 @@ _NEARLY = 0.1
 # Without dates of their own, passages that were read within so much time are of the same age.
 _ONE_RUN = timedelta(days=1)
 # Texts that differ in these disagree: neither repeats the other.
-_TELLING = re.compile(r"\d+(?:[.,:]\d+)*|\b(?:not?|never|cannot|without)\b|n['’]t\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_NEGATION = re.compile(r"\b(?:not?|never|cannot|without)\b|n['’]t\b")
 
 
 def varied(ranked: Sequence[FoundPassage], limit: int) -> tuple[FoundPassage, ...]:
@@ -56,18 +57,25 @@ class _Read:
         self.passage = passage
 
     @cached_property
-    def shingles(self) -> frozenset[tuple[str, ...]]:
+    def shingles(self) -> frozenset[int]:
+        """Their hashes, which take half the time to make and to compare."""
         words = tokens(self.passage.text)
         # A text of fewer words is one shingle.
-        return frozenset(zip(words, words[1:], words[2:], strict=False)) or frozenset([tuple(words)])
+        return frozenset(map(hash, zip(words, words[1:], words[2:], strict=False))) or frozenset(
+            [hash(tuple(words))]
+        )
 
     @cached_property
     def stems(self) -> frozenset[str]:
         return frozenset(content_stems(self.passage.text))
 
     @cached_property
-    def telling(self) -> list[str]:
-        return sorted(found.lower() for found in _TELLING.findall(self.passage.text))
+    def numbers(self) -> list[str]:
+        return sorted(_NUMBER.findall(self.passage.text))
+
+    @cached_property
+    def negations(self) -> list[str]:
+        return sorted(_NEGATION.findall(self.passage.text.lower()))
 
 
 def _place(read: _Read, kept: list[_Read]) -> None:
@@ -85,10 +93,14 @@ def _place(read: _Read, kept: list[_Read]) -> None:
 
 
 def _is_duplicate(one: _Read, other: _Read) -> bool:
-    short, long = sorted((len(one.passage.text), len(other.passage.text)))
-    if short < _SAME_LENGTH * long:
+    if one.numbers != other.numbers:
         return False
-    return one.telling == other.telling and _shared(one.shingles, other.shingles) >= _DUPLICATE
+    short, long = sorted((len(one.passage.text), len(other.passage.text)))
+    return (
+        short >= _SAME_LENGTH * long
+        and _shared(one.shingles, other.shingles) >= _DUPLICATE
+        and one.negations == other.negations
+    )
 
 
 def _match_alike(one: _Read, better: _Read) -> bool:

@@ -6,14 +6,18 @@ import json
 import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from io import StringIO
 from pathlib import Path
 from threading import Event
 
 import pytest
+from rich.console import Console
 
 from adapters.generation import AdapterVersion, GenerationRequest, Message
 from bot.assembly import Assembly
+from bot.output import print_status
 from bot.settings import load_settings
+from bot.status import read_status
 from bot.trial import index_everything
 from connectors.conversation import Answered
 from connectors.terminal import terminal_question
@@ -99,6 +103,21 @@ def test_another_length_of_passages_is_built_beside_the_index_that_answers(
     assert (waiting.documents, waiting.total, waiting.waiting) == (2, 3, ("more",))
     assert later.rebuilding is None
     assert texts(before)[0] == texts(later)[0] == passage.text
+
+
+def test_status_tells_how_far_an_index_beside_the_live_one_is(opening: Opening, own_documents: Path) -> None:
+    (own_documents / "more").mkdir()
+    (own_documents / "more" / "tea.md").write_text("# Tea\n\nThe tea comes from Assam.\n", encoding="utf-8")
+    more = '[[sources]]\nname = "more"\nkind = "folder"\npath = "more"\n'
+    index_everything(opening(more))
+    later = opening(more + OTHER_WORDS)
+    sync(later, "office")
+
+    shown = StringIO()
+    print_status(read_status(later), Console(file=shown, width=200))
+
+    assert "2 of about 3 documents, beside the index that answers" in shown.getvalue()
+    assert "takes over after a whole sync of more" in shown.getvalue()
 
 
 async def test_a_question_ends_in_the_index_it_began_with(opening: Opening) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge import lexical
+from knowledge import arrays, lexical
 from knowledge.catalog import Catalog
 from knowledge.documents import EVERYONE, Passage, Reader
 from knowledge.lexical import LexicalIndex
@@ -62,6 +62,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
 def catalog(tmp_path: Path) -> Iterator[Catalog]:
     with Catalog(tmp_path / "catalog.sqlite") as opened:
         yield opened
+
+
+@pytest.fixture
+def library_to_change(catalog: Catalog) -> Catalog:
+    texts = [version("a", "tea"), version("b", "tea and cake")]
+    catalog.publish("wiki", frozenset({EVERYONE}), texts)
+    return catalog
 
 
 def by_fts5(
@@ -125,6 +132,120 @@ def test_an_empty_index_finds_nothing(catalog: Catalog) -> None:
 def test_nothing_is_found_where_nothing_is_asked_for(library: Catalog) -> None:
     index = LexicalIndex(library)
     assert index.query([], 10, [1]) == index.query(["tea"], 0, [1]) == index.query(["tea"], 10, []) == []
+
+
+DEEDS = ("publish", "publish", "remove", "close", "forget", "fill")
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), most_new=st.sampled_from((0, 3, 2000)), ahead=st.booleans())
+def test_after_any_changes_every_question_finds_what_fts5_finds(
+    seed: int, most_new: int, ahead: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    chance = random.Random(seed)
+    path = tmp_path_factory.mktemp("changing") / "catalog.sqlite"
+    with pytest.MonkeyPatch.context() as patch, Catalog(path) as changing:
+        patch.setattr(lexical, "_MOST_NEW", most_new)
+        patch.setattr(lexical, "_FREQUENT", 1)
+        index = LexicalIndex(changing)
+        for step in range(8):
+            changed(changing, chance, chance.choice(DEEDS))
+            if ahead and step == 2:
+                index.prefetch()
+            words = chance.sample(("absent", *WORDS), k=3)
+            reader = Reader((frozenset(chance.sample(PRINCIPALS, k=3)),))
+            audiences = changing.readable_audiences(reader)
+            expected = by_fts5(changing, words, 50, audiences)
+            found = index.query(stems_of(words), 50, audiences)
+            assert [passage for passage, _ in found] == [passage for passage, _ in expected]
+            assert [score for _, score in found] == pytest.approx([score for _, score in expected], rel=1e-9)
+            every = stem(tokens(" ".join(("absent", *WORDS))))
+            assert index.occurring(every) == changing.document_frequencies(every).keys()
+
+
+def changed(catalog: Catalog, chance: random.Random, deed: str) -> None:
+    """Something that a sync or an admin does."""
+    source, uri = chance.choice(PRINCIPALS), str(chance.randrange(6))
+    if deed == "publish":
+        catalog.publish(source, frozenset({source}), [written(chance, uri)])
+    elif deed == "remove":
+        catalog.publish(source, frozenset({source}), (), [uri])
+    elif deed == "close":
+        catalog.set_audience(source, frozenset({chance.choice(PRINCIPALS)}))
+    elif deed == "forget":
+        catalog.forget_source(source)
+    else:
+        catalog.publish(source, frozenset({source}), [written(chance, str(number)) for number in range(6)])
+
+
+def test_what_was_read_of_a_word_outlives_a_change(
+    library_to_change: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = LexicalIndex(library_to_change)
+    assert index.document_frequencies(["tea", "cake"]) == {"tea": 2, "cake": 1}
+    library_to_change.publish("wiki", frozenset({EVERYONE}), [version("c", "green tea")], ["a"])
+    monkeypatch.setattr(arrays, "occurrences", never_read)
+    assert index.document_frequencies(["tea", "cake"]) == {"tea": 2, "cake": 1}
+    assert {passage for passage, _ in index.query(["tea"], 10, [1])} == {2, 3}
+
+
+def test_frequent_words_are_read_before_anybody_asks(
+    library_to_change: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexical, "_FREQUENT", 2)
+    index = LexicalIndex(library_to_change)
+    index.prefetch()
+    monkeypatch.setattr(arrays, "occurrences", never_read)
+    assert len(index.query(["tea"], 10, [1])) == 2
+
+
+def test_a_new_word_is_known_after_the_vocabulary_was_read(
+    library_to_change: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lexical, "_FREQUENT", 2)
+    index = LexicalIndex(library_to_change)
+    index.prefetch()
+    library_to_change.publish("wiki", frozenset({EVERYONE}), [version("c", "milk")])
+    assert index.occurring(["milk", "cake", "absent"]) == {"milk", "cake"}
+
+
+def test_a_small_index_is_not_read_ahead(library_to_change: Catalog) -> None:
+    index = LexicalIndex(library_to_change)
+    index.prefetch()
+    assert index._held is not None
+    assert not index._held.postings
+
+
+def test_reading_ahead_leaves_half_of_the_memory(library: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lexical, "_FREQUENT", 1)
+    monkeypatch.setattr(lexical, "_MOST_POSTINGS", 500)
+    index = LexicalIndex(library)
+    index.prefetch()
+    assert index._held is not None
+    assert 0 < sum(len(postings.rows) for postings in index._held.postings.values()) <= 250
+
+
+def test_a_catalog_that_was_put_back_is_read_anew(tmp_path: Path) -> None:
+    path, backup = tmp_path / "catalog.sqlite", tmp_path / "backup.sqlite"
+    with Catalog(path) as catalog:
+        index = LexicalIndex(catalog)
+        catalog.publish("wiki", frozenset({EVERYONE}), [version("a", "cake")])
+        copied(path, backup)
+        catalog.publish("wiki", frozenset({EVERYONE}), [version("b", "tea")])
+        assert [passage for passage, _ in index.query(["tea"], 10, [1])] == [2]
+        copied(backup, path)
+        catalog.publish("wiki", frozenset({EVERYONE}), [version("b", "milk")])
+        assert index.query(["tea"], 10, [1]) == []
+        assert [passage for passage, _ in index.query(["milk"], 10, [1])] == [2]
+
+
+def copied(path: Path, other: Path) -> None:
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(other)) as copy:
+        source.backup(copy)
+
+
+def never_read(*_: object) -> dict[str, object]:
+    raise AssertionError("postings were read from the catalog")
 
 
 def test_words_that_were_not_asked_for_in_a_while_are_let_go(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from knowledge import arrays
 from knowledge.catalog import Catalog
 from knowledge.chroma import ChromaVectors
 from knowledge.documents import Passage
@@ -170,6 +171,94 @@ def test_embeddings_of_another_model_are_not_found(catalog: Catalog, index: Vect
     )
     index.catch_up()
     assert [i for i, _ in index.query(direction("open"), 5, [1])] == [1]
+
+
+# What exact search does with a screen
+
+
+class Searched:
+    """A catalog of random directions, searched with a screen and by a plain product."""
+
+    def __init__(self, catalog: Catalog, dimensions: int = DIMENSIONS) -> None:
+        self.catalog = catalog
+        self.index = ExactVectors(catalog, MODEL, unscreened=40)
+        self.chance = np.random.default_rng(dimensions)
+        self.dimensions = dimensions
+
+    def publish(self, uri: str, vectors: np.ndarray, audience: frozenset[str] = EVERYONE) -> None:
+        hashes = [row.tobytes().hex() for row in vectors]
+        passages = tuple(Passage("", str(place), 0, 1) for place in range(len(vectors)))
+        self.catalog.add_embeddings(MODEL, hashes, vectors)
+        version = DocumentVersion(uri, uri, None, "1", "h", "f", None, passages, tuple(hashes))
+        self.catalog.publish(str(sorted(audience)), audience, [version])
+
+    def unit(self, count: int) -> np.ndarray:
+        vectors = self.chance.normal(size=(count, self.dimensions)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def check(self, audiences: tuple[int, ...] = (1, 2)) -> None:
+        with self.catalog.snapshot() as connection:
+            live, audience = arrays.audiences_of_passages(connection)
+            ids, vectors = arrays.vectors_of(connection, MODEL, live[np.isin(audience, audiences)])
+        for question in [*self.unit(5), *vectors[:5]]:
+            cosines = vectors @ question
+            ranked = np.lexsort((ids, -np.vecdot(vectors, question)))
+            for limit in (1, 10, 50, len(ids) + 1):
+                hits = self.index.query(question, limit, audiences)
+                assert [i for i, _ in hits] == ids[ranked[:limit]].tolist()
+                assert [cosine for _, cosine in hits] == pytest.approx(cosines[ranked[:limit]], abs=1e-6)
+
+
+@pytest.mark.parametrize("dimensions", [1, 3, 32, 384])
+@pytest.mark.parametrize("count", [1, 39, 40, 600])
+def test_a_screened_search_finds_what_a_plain_product_finds(
+    catalog: Catalog, count: int, dimensions: int
+) -> None:
+    searched = Searched(catalog, dimensions)
+    searched.publish("a", searched.unit(count))
+    searched.check()
+
+
+def test_a_screened_search_of_equal_and_zero_vectors_is_exact(catalog: Catalog) -> None:
+    searched = Searched(catalog)
+    few = np.vstack([searched.unit(3), np.zeros((1, DIMENSIONS), dtype=np.float32)])
+    searched.publish("a", few[np.arange(300) % 4])
+    searched.check()
+
+
+def test_a_screened_search_keeps_to_the_audiences(catalog: Catalog) -> None:
+    searched = Searched(catalog)
+    searched.publish("a", searched.unit(100))
+    searched.publish("b", searched.unit(100), STAFF)
+    for audiences in [(1,), (2,), (1, 2)]:
+        searched.check(audiences)
+
+
+def test_a_screened_search_stays_exact_through_changes(catalog: Catalog) -> None:
+    searched = Searched(catalog)
+    sizes = [200, 10, 25, 30, 90, 5, 0, 1, 60]
+    for step, size in enumerate(sizes):
+        searched.publish(f"document {step % 4}", searched.unit(size))
+        searched.check()
+
+
+def test_small_changes_leave_the_screen_as_it_is(catalog: Catalog) -> None:
+    searched = Searched(catalog)
+    screens = []
+    for uri, size in [("a", 200), ("b", 39), ("b", 38), ("c", 2)]:
+        searched.publish(uri, searched.unit(size))
+        screens.append(searched.index._current().screen)
+    assert [screen is screens[0] for screen in screens] == [True, True, True, False]
+
+
+def test_a_screen_of_mostly_deleted_passages_is_let_go(catalog: Catalog) -> None:
+    searched = Searched(catalog)
+    searched.publish("a", searched.unit(200))
+    searched.publish("b", searched.unit(30))
+    searched.check()
+    searched.publish("a", searched.unit(0))
+    searched.check()
+    assert searched.index._current().screen is None
 
 
 # What Chroma's snapshots do
