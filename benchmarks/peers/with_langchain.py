@@ -85,11 +85,16 @@ class LangChain:
         return [_span(document) for document in self._documents()]
 
     def _documents(self) -> list[Document]:
-        held = self._store.get(include=["documents", "metadatas"])
-        return [
-            Document(page_content=text, metadata=metadata)
-            for text, metadata in zip(held["documents"], held["metadatas"], strict=True)
-        ]
+        found: list[Document] = []
+        # Chroma refuses to give many records at once: one SQL variable each.
+        while True:
+            held = self._store.get(include=["documents", "metadatas"], limit=_BATCH, offset=len(found))
+            if not held["ids"]:
+                return found
+            found += (
+                Document(page_content=text, metadata=metadata)
+                for text, metadata in zip(held["documents"], held["metadatas"], strict=True)
+            )
 
 
 def _span(document: Document) -> Span:

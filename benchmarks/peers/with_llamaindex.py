@@ -26,7 +26,7 @@ from llama_index.core.schema import BaseNode, NodeRelationship, RelatedNodeInfo,
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from llama_index.retrievers.bm25 import BM25Retriever
-from llama_index.vector_stores.chroma import ChromaVectorStore
+from llama_index.vector_stores.chroma import ChromaVectorStore, base
 
 from benchmarks.peers.system import LIMIT, Passage, Span, run
 
@@ -47,6 +47,9 @@ class LlamaIndex:
         collection = client.get_or_create_collection(
             "passages", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
         )
+        self._collection = collection
+        # Its own limit is larger than what Chroma takes.
+        base.MAX_CHUNK_SIZE = client.get_max_batch_size()
         self._store = ChromaVectorStore(chroma_collection=collection)
 
     def sync(self, documents: Path) -> None:
@@ -89,7 +92,11 @@ class LlamaIndex:
         return [_span(node) for node in self._nodes()]
 
     def _nodes(self) -> list[BaseNode]:
-        return self._store.get_nodes(node_ids=None)
+        nodes: list[BaseNode] = []
+        # Chroma refuses to give many records at once: one SQL variable each.
+        while ids := self._collection.get(include=[], limit=_BATCH, offset=len(nodes))["ids"]:
+            nodes += self._store.get_nodes(node_ids=ids)
+        return nodes
 
 
 def _node(passage: Passage) -> TextNode:

@@ -57,6 +57,7 @@ class Lorebot:
 
     def open(self) -> None:
         self._assembly.search.find("ready", _READER, 1)
+        self._assembly.search.prefetch()
 
     def search(self, question: str) -> list[system.Span]:
         found = self._assembly.search.find(question, _READER, system.LIMIT)
