@@ -91,7 +91,7 @@ class Search:
             written_out = " ".join((text, *(f"({' '.join(meaning.written)})" for meaning in meanings)))
             nearest = self._nearest(written_out, audiences)
             gathered = self._gather(question, nearest, (*corrections, *others, *meanings), audiences)
-        return varied(self._ranked(question, text, gathered, limit), limit)
+        return varied(self._ranked(question, text, gathered, limit), limit, question)
 
     def corrected(self, question: str, reader: Reader) -> str:
         """Return the question with the misspelt words mended that no passage of the reader's holds."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from knowledge.documents import FoundPassage
+from knowledge.supersession import asks_for_the_past
 from knowledge.terms import content_stems, tokens
 
 _Part = TypeVar("_Part")
@@ -26,23 +27,24 @@ _ALIKE = 0.4
 _SAME_LENGTH = 0.7
 # How near the scores of passages are that match alike, as a share of the better one's.
 _NEARLY = 0.1
-# Without dates of their own, passages that were read within so much time are of the same age.
+# Passages whose dates lie so near are of one age: a checkout or a first sync dates all of them at once.
 _ONE_RUN = timedelta(days=1)
 # Texts that differ in these disagree: neither repeats the other.
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NEGATION = re.compile(r"\b(?:not?|never|cannot|without)\b|n['’]t\b")
 
 
-def varied(ranked: Sequence[FoundPassage], limit: int) -> tuple[FoundPassage, ...]:
+def varied(ranked: Sequence[FoundPassage], limit: int, question: str = "") -> tuple[FoundPassage, ...]:
     """Return at most `limit` of the passages, best first, of which none says the same as another.
 
     Of near-duplicates the newest stays, in the place of the best. Of two passages in like words and with
-    nearly equal scores the newer comes first. One document or one source leaves the last place to another
-    that matches nearly as well. `ranked` is ordered by score, and so is what is returned.
+    nearly equal scores the newer comes first, unless `question` asks for the past. One document or one source
+    leaves the last place to another that matches nearly as well. `ranked` is ordered by score, and so is what
+    is returned.
     """
     kept: list[_Read] = []
     for passage in ranked[: max(_LEAST_COMPARED, 2 * limit)]:
-        _place(_Read(passage), kept)
+        _place(_Read(passage), kept, question)
     found = [read.passage for read in kept]
     documents: list[Hashable] = [(passage.source, passage.uri) for passage in found]
     sources: list[Hashable] = [passage.source for passage in found]
@@ -78,7 +80,7 @@ class _Read:
         return sorted(_NEGATION.findall(self.passage.text.lower()))
 
 
-def _place(read: _Read, kept: list[_Read]) -> None:
+def _place(read: _Read, kept: list[_Read], question: str) -> None:
     """Put a passage, which comes after those that are kept, where it belongs among them, or nowhere."""
     for place, other in enumerate(kept):
         if _is_duplicate(read, other):
@@ -86,6 +88,8 @@ def _place(read: _Read, kept: list[_Read]) -> None:
                 kept[place] = _Read(replace(read.passage, score=other.passage.score))
             return
     for place, other in enumerate(kept):
+        if asks_for_the_past(question, other.passage.title):
+            continue
         if _is_newer(read.passage, other.passage) and _match_alike(read, other):
             kept.insert(place, _Read(replace(read.passage, score=other.passage.score)))
             return
@@ -109,8 +113,6 @@ def _match_alike(one: _Read, better: _Read) -> bool:
 
 
 def _is_newer(one: FoundPassage, other: FoundPassage) -> bool:
-    if one.modified_at and other.modified_at:
-        return one.modified_at > other.modified_at
     written, other_written = one.modified_at or one.indexed_at, other.modified_at or other.indexed_at
     return written - other_written > _ONE_RUN
 

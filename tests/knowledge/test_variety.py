@@ -67,6 +67,20 @@ def test_of_two_that_match_alike_the_newer_is_first() -> None:
     assert numbers(varied([old, new], 8)) == [2, 1]
 
 
+def test_files_of_one_checkout_are_of_one_age() -> None:
+    later = NEW + timedelta(seconds=2)
+    first = passage(1, "Refunds take 14 days after we receive the parcel.", 2.0, modified_at=NEW)
+    second = passage(2, "Refunds take 10 days after receiving the parcel.", 1.95, modified_at=later)
+    assert numbers(varied([first, second], 8)) == [1, 2]
+
+
+def test_a_question_about_the_past_keeps_the_older_first() -> None:
+    text = "Refunds take 14 days after we receive the parcel."
+    old = passage(1, text, 2.0, modified_at=OLD, title="Terms 2025")
+    new = passage(2, text.replace("14", "10"), 1.95, modified_at=NEW, title="Terms 2026")
+    assert numbers(varied([old, new], 8, "How long did refunds take in 2025?")) == [1, 2]
+
+
 def test_when_neither_has_a_date_the_one_read_later_is_the_newer() -> None:
     old = passage(1, "Refunds take 14 days after we receive the parcel.", 2.0, indexed_at=OLD)
     new = passage(2, "Refunds take 10 days after receiving the parcel.", 1.95, indexed_at=NEW)
