@@ -22,7 +22,7 @@ from adapters.generation import GenerationError
 if TYPE_CHECKING:
     import torch
 
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class PreparedBase:
 
 @dataclass(frozen=True, slots=True)
 class LoadedBase:
-    """A base model in memory. Only one thread may use `model`."""
+    """A base model in memory, which computes in `dtype`. Only one thread may use `model`."""
 
     prepared: PreparedBase
     tokenizer: ChatTokenizer
@@ -94,11 +94,18 @@ def prepare_base(location: ModelLocation, cache_folder: Path) -> PreparedBase:
     )
 
 
+def base_digest(location: ModelLocation, cache_folder: Path) -> str:
+    """`PreparedBase.weights_sha256` of a model, without making it ready. Raises `GenerationError`."""
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    return _digest(_sources(location), cache_folder)
+
+
 def load_base(
     location: ModelLocation, cache_folder: Path, dtype: Precision = "auto", threads: int | None = None
 ) -> LoadedBase:
     """Load the base model for inference on the CPU, in `dtype` or in what suits the processor.
 
+    "int8" is for the weights of linear layers (see `adapters.int8`); all else is float32 then.
     Sets the process's number of torch threads when `threads` is given. Raises `GenerationError`.
     """
     import torch
@@ -110,11 +117,16 @@ def load_base(
         torch.set_num_threads(threads)
     if dtype == "auto":
         dtype = quicker_precision()
-    chosen = getattr(torch, dtype)
+    chosen = torch.float32 if dtype == "int8" else getattr(torch, dtype)
+    model = load_weights(prepared, chosen)
+    if dtype == "int8":
+        from adapters.int8 import quantise_linear_layers
+
+        quantise_linear_layers(model)
     return LoadedBase(
         prepared=prepared,
         tokenizer=ChatTokenizer.from_folder(prepared.folder),
-        model=load_weights(prepared, chosen),
+        model=model,
         dtype=chosen,
     )
 

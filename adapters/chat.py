@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -88,6 +89,24 @@ class ChatTokenizer:
             raise GenerationError(f"The model's chat template refuses these messages: {error}") from error
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
+
+    def encode_reply(self, text: str) -> list[int]:
+        """The tokens of an assistant's reply, with the mark that ends a turn."""
+        ids: list[int] = self._tokenizer.encode(self._plain(text), add_special_tokens=False).ids
+        return [*ids, self.turn_end]
+
+    @cached_property
+    def turn_end(self) -> int:
+        """The token with which the template closes an assistant's turn."""
+        turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+        text = self._template.render(messages=turns, add_generation_prompt=False, **self._special_tokens)
+        closing = self._tokenizer.encode(text.rpartition("!")[2], add_special_tokens=False).ids
+        return next((token for token in closing if token in self.ends), min(self.ends))
+
+    @property
+    def padding(self) -> int:
+        """A token that fills rows of a batch up; attention masks hide it."""
+        return self.turn_end
 
     def decoding(self) -> TokenDecoder:
         """A fresh decoder for the tokens of one answer."""

@@ -74,18 +74,8 @@ def check_adapter(folder: Path, base: PreparedBase) -> CheckedAdapter:
     LoRA, another base or chat template, a changed file, tensors that are missing, unexpected, of the wrong
     shape, not finite, or all zero.
     """
-    _refuse_code(folder)
-    manifest = read_manifest(folder)
-    for name, expected in ((WEIGHTS_FILE, manifest.weights_sha256), (CONFIG_FILE, manifest.config_sha256)):
-        if not (folder / name).is_file():
-            raise AdapterError(f"{folder} holds no {name}; save the adapter with PEFT as safetensors.")
-        if sha256_file(folder / name) != expected:
-            raise AdapterError(f"{folder / name} is not the file its manifest describes; install it again.")
-    if manifest.base_sha256 != base.weights_sha256:
-        raise AdapterError(
-            f"Adapter {manifest.reference} was trained on {manifest.base_model}, whose weights are not those "
-            f"of {base.name}; train it on this base model."
-        )
+    manifest = check_files(folder)
+    check_base(manifest, base.name, base.weights_sha256)
     if manifest.chat_template_sha256 != base.chat_template_sha256:
         raise AdapterError(
             f"Adapter {manifest.reference} was trained with another chat template than that of {base.name}; "
@@ -94,6 +84,32 @@ def check_adapter(folder: Path, base: PreparedBase) -> CheckedAdapter:
     settings = read_settings(folder / CONFIG_FILE)
     _check_tensors(folder / WEIGHTS_FILE, settings, base)
     return CheckedAdapter(folder=folder, manifest=manifest, settings=settings)
+
+
+def check_files(folder: Path) -> AdapterManifest:
+    """Check that a folder holds no code and exactly the files that its manifest describes.
+
+    Raises `AdapterError` with the first reason to refuse it.
+    """
+    if not folder.is_dir():
+        raise AdapterError(f"There is no adapter folder {folder}.")
+    manifest = read_manifest(folder)
+    _refuse_code(folder)
+    for name, expected in ((WEIGHTS_FILE, manifest.weights_sha256), (CONFIG_FILE, manifest.config_sha256)):
+        if not (folder / name).is_file():
+            raise AdapterError(f"{folder} holds no {name}; save the adapter with PEFT as safetensors.")
+        if sha256_file(folder / name) != expected:
+            raise AdapterError(f"{folder / name} is not the file its manifest describes; install it again.")
+    return manifest
+
+
+def check_base(manifest: AdapterManifest, name: str, weights_sha256: str) -> None:
+    """Raise `AdapterError` unless the adapter was trained on the base model of these weights."""
+    if manifest.base_sha256 != weights_sha256:
+        raise AdapterError(
+            f"Adapter {manifest.reference} was trained on {manifest.base_model}, whose weights are not those "
+            f"of {name}; train it on this base model."
+        )
 
 
 def read_settings(path: Path) -> LoraSettings:
@@ -120,8 +136,6 @@ def read_settings(path: Path) -> LoraSettings:
 
 
 def _refuse_code(folder: Path) -> None:
-    if not folder.is_dir():
-        raise AdapterError(f"There is no adapter folder {folder}.")
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in FORBIDDEN_SUFFIXES:
             raise AdapterError(f"{path} could run code when it is read; only safetensors weights are taken.")
@@ -159,7 +173,7 @@ def _expected_shapes(settings: LoraSettings, base: PreparedBase) -> dict[str, tu
     """Name and shape of each tensor that a LoRA of these settings has on this base."""
     shapes: dict[str, tuple[int, int]] = {}
     unused = set(settings.target_modules)
-    for module, (rows, columns) in _linear_modules(base).items():
+    for module, (rows, columns) in linear_modules(base).items():
         # PEFT targets a module by its name or by the end of it.
         targets = {target for target in settings.target_modules if _ends_with(module, target)}
         if targets:
@@ -175,8 +189,8 @@ def _ends_with(module: str, target: str) -> bool:
     return module == target or module.endswith(f".{target}")
 
 
-def _linear_modules(base: PreparedBase) -> dict[str, tuple[int, int]]:
-    """The base's matrices by module, as (rows, columns), read from the headers of its weights."""
+def linear_modules(base: PreparedBase) -> dict[str, tuple[int, int]]:
+    """The matrices of a base model by module, as (rows, columns), read from the headers of its weights."""
     from safetensors import safe_open
 
     modules: dict[str, tuple[int, int]] = {}

@@ -67,7 +67,7 @@ def greedy_tokens(
             text.append(token)
         if len(text) == limit:
             return
-        draft = _draft(text, min(reach, limit - len(text) - 1))
+        draft = draft_from(text, min(reach, limit - len(text) - 1))
         following = read([text[-1], *draft], len(draft) + 1)
         right = next((place for place, token in enumerate(draft) if token != following[place]), len(draft))
         cache.crop(right - len(draft))
@@ -76,8 +76,8 @@ def greedy_tokens(
             reach = min(reach + 2, LONGEST_DRAFT) if right == len(draft) else right + 1
 
 
-def _draft(text: list[int], length: int) -> list[int]:
-    """What followed the last three or two tokens of `text` where they stood before."""
+def draft_from(text: list[int], length: int) -> list[int]:
+    """At most `length` tokens that followed the last three or two of `text` where they stood before."""
     for size in (3, 2):
         tail = text[-size:]
         for start in range(len(text) - size - 1, -1, -1):

@@ -13,6 +13,10 @@ class GenerationError(Exception):
     """The model could not answer; the message is one line that names the cause and the fix."""
 
 
+class GeneratorBusyError(GenerationError):
+    """As many requests wait as may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat, as chat templates know it."""
@@ -25,17 +29,27 @@ class Message:
 class AdapterVersion:
     """One immutable version of an adapter; `hash` covers weights and LoRA settings.
 
-    The base model without an adapter is named `base` and has an empty version and hash.
+    `colour` are words that carry this voice and claim nothing. The base model without an adapter is named
+    `base` and has an empty version and hash.
     """
 
     name: str
     version: str
     hash: str
+    colour: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        """What a `GenerationRequest` names so that exactly this version answers, whatever is current then."""
+        return f"{self.name}@{self.version}" if self.version else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What to generate: greedy decoding, at most `max_new_tokens` tokens, ending early at any stop string."""
+    """What to generate: greedy decoding, at most `max_new_tokens` tokens, ending early at any stop string.
+
+    `adapter` is a name, whose current version answers, or the `reference` of a version.
+    """
 
     messages: tuple[Message, ...]
     adapter: str = BASE
@@ -54,6 +68,11 @@ class Generator(Protocol):
     @property
     def ready(self) -> bool:
         """Whether the model can answer at once, or has to be loaded first."""
+        ...
+
+    @property
+    def queue_number(self) -> int:
+        """The number that a new request would have in the queue; 0 when it begins at once."""
         ...
 
     def resolve(self, adapter: str) -> AdapterVersion:

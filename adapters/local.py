@@ -1,34 +1,26 @@
-"""Generation in this process: transformers and PEFT on the CPU, one worker thread that owns the model."""
+"""Generation in this process: transformers on the CPU, one worker thread that owns the model."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
-from adapters.base_model import LoadedBase, ModelLocation, Precision, load_base, prepare_base
+from adapters.base_model import ModelLocation, Precision, load_base, prepare_base
+from adapters.batch_worker import BatchWorker, Job, LoadedModel
 from adapters.chat import ChatTokenizer
-from adapters.decoding import AnswerText, greedy_tokens
-from adapters.generation import BASE, AdapterVersion, GenerationError, GenerationRequest, Message
-from adapters.lora import LoadedAdapters
+from adapters.generation import BASE, AdapterVersion, GenerationRequest, Message
 from adapters.registry import AdapterRegistry, InstalledAdapter
-
-logger = logging.getLogger(__name__)
-
-
-class GeneratorBusyError(GenerationError):
-    """Too many requests wait already."""
 
 
 class LocalGenerator:
-    """A `Generator` that answers one request at a time, in the order they come.
+    """A `Generator` that answers up to `max_together` requests at once, each in its own voice.
 
-    Adapters change only between requests, for a model that is shared while it runs gives wrong text. The
-    model is loaded at the first request or by `start()`, and never on the event loop's thread.
+    A request that finds `max_waiting` others is refused. At most `max_loaded` adapters stay in memory, or
+    as many as speak at once. The model is loaded at the first request or by `start()`, and never on the
+    event loop's thread.
     """
 
     def __init__(
@@ -39,6 +31,7 @@ class LocalGenerator:
         threads: int,
         dtype: Precision = "auto",
         max_loaded: int = 4,
+        max_together: int = 8,
         max_waiting: int = 32,
     ) -> None:
         self._location = location
@@ -47,13 +40,10 @@ class LocalGenerator:
         self._threads = threads
         self._dtype = dtype
         self._max_loaded = max_loaded
-        self._max_waiting = max_waiting
-        self._places = threading.BoundedSemaphore(max_waiting)
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lorebot-model")
-        self._closing = threading.Event()
+        self._max_together = max_together
+        self._worker = BatchWorker(self._load, max_together, max_waiting)
         self._tokenizer: ChatTokenizer | None = None
         self._tokenizer_lock = threading.Lock()
-        self._model: tuple[LoadedBase, LoadedAdapters] | None = None
 
     @property
     def model(self) -> str:
@@ -63,7 +53,17 @@ class LocalGenerator:
     @property
     def ready(self) -> bool:
         """Whether the model is in memory."""
-        return self._model is not None
+        return self._worker.model is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are being answered or wait."""
+        return self._worker.waiting
+
+    @property
+    def queue_number(self) -> int:
+        """The number that a new request would have in the queue; 0 when it begins at once."""
+        return max(0, self._worker.waiting + 1 - self._max_together)
 
     def resolve(self, adapter: str) -> AdapterVersion:
         """The version that `adapter` names now. Raises `AdapterError` when there is none."""
@@ -72,39 +72,34 @@ class LocalGenerator:
 
     async def start(self) -> None:
         """Load the model now, so that the first answer need not wait. Raises `GenerationError`."""
-        await asyncio.wrap_future(self._submit(self._load))
+        job = Job()
+        self._worker.submit(job)
+        await asyncio.wrap_future(job.end)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
         """Yield the answer in pieces that end at word boundaries, without special tokens or stop strings.
 
-        Closing the iterator stops the model within one token. Raises `GeneratorBusyError` at once when
-        `max_waiting` requests wait, and `GenerationError` when the adapter is unknown or refused, the prompt
-        too long, or the model cannot be loaded or run.
+        Closing the iterator ends the model's work on it within one run. Raises `GeneratorBusyError` at once
+        when `max_waiting` requests wait, and `GenerationError` when the adapter is unknown or refused, the
+        prompt too long, or the model cannot be loaded or run.
         """
         adapter = await asyncio.to_thread(self._installed, request.adapter)
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        left = threading.Event()
 
         def deliver(piece: str | None) -> None:
             with suppress(RuntimeError):  # the loop is closed, and nobody listens
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        def cancelled() -> bool:
-            return left.is_set() or self._closing.is_set()
-
-        work = self._submit(lambda: self._generate(request, adapter, deliver, cancelled))
-        work.add_done_callback(lambda _: deliver(None))
+        job = Job(request, adapter, deliver)
+        job.end.add_done_callback(lambda _: deliver(None))
+        self._worker.submit(job)
         try:
             while (piece := await pieces.get()) is not None:
                 yield piece
-            with suppress(CancelledError):
-                work.result()
-            if self._closing.is_set():
-                raise GenerationError("The generator was closed before the answer was complete.")
+            job.end.result()
         finally:
-            left.set()
-            work.cancel()
+            self._worker.leave(job)
 
     def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """How many tokens the prompt takes. Needs only the tokenizer; safe in any thread.
@@ -114,75 +109,15 @@ class LocalGenerator:
         return len(self._chat().encode(messages))
 
     async def close(self) -> None:
-        """Stop the running request, refuse the waiting ones and wait for the worker to end."""
-        self._closing.set()
-        await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
-        self._model = None
+        """Stop the running requests, refuse the waiting ones and wait for the worker to end."""
+        await asyncio.to_thread(self._worker.close)
 
     def _installed(self, adapter: str) -> InstalledAdapter | None:
         return None if adapter == BASE else self._registry.resolve(adapter)
 
-    def _submit(self, work: Callable[[], None]) -> Future[None]:
-        if self._closing.is_set():
-            raise GenerationError("The generator is closed.")
-        if not self._places.acquire(blocking=False):
-            raise GeneratorBusyError(
-                f"{self._max_waiting} answers are being written or wait before this one; "
-                "ask again in a minute."
-            )
-        try:
-            future = self._worker.submit(self._guarded, work)
-        except RuntimeError as error:
-            self._places.release()
-            raise GenerationError("The generator is closed.") from error
-        future.add_done_callback(lambda _: self._places.release())
-        return future
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except GenerationError:
-            raise
-        except Exception as error:
-            # Nothing is known of the state it left behind: the next request loads the model afresh.
-            self._model = None
-            logger.exception("The model failed in one request")
-            raise GenerationError(f"The model failed: {type(error).__name__}: {error}") from error
-
-    def _generate(
-        self,
-        request: GenerationRequest,
-        adapter: InstalledAdapter | None,
-        deliver: Callable[[str], None],
-        cancelled: Callable[[], bool],
-    ) -> None:
-        if cancelled():
-            return
-        base, adapters = self._loaded()
-        prompt = base.tokenizer.encode(request.messages)
-        if len(prompt) + request.max_new_tokens > base.prepared.context_length:
-            raise GenerationError(
-                f"The prompt takes {len(prompt):,} tokens and the answer up to {request.max_new_tokens:,}, "
-                f"but {self.model} reads {base.prepared.context_length:,} at most; give it less text."
-            )
-        answer = AnswerText(base.tokenizer.decoding(), request.stop)
-        with adapters.speaking_as(adapter) as model:
-            for token in greedy_tokens(model, prompt, request.max_new_tokens, base.tokenizer.ends, cancelled):
-                if piece := answer.push(token):
-                    deliver(piece)
-                if answer.stopped:
-                    return
-        if piece := answer.finish():
-            deliver(piece)
-
-    def _loaded(self) -> tuple[LoadedBase, LoadedAdapters]:
-        if self._model is None:
-            base = load_base(self._location, self._cache_folder, self._dtype, self._threads)
-            self._model = (base, LoadedAdapters(base, self._max_loaded))
-        return self._model
-
-    def _load(self) -> None:
-        self._loaded()
+    def _load(self) -> LoadedModel:
+        base = load_base(self._location, self._cache_folder, self._dtype, self._threads)
+        return LoadedModel.around(base, self._max_loaded)
 
     def _chat(self) -> ChatTokenizer:
         with self._tokenizer_lock:

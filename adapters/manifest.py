@@ -22,6 +22,7 @@ from adapters.generation import GenerationError
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 MANIFEST_FILE = "manifest.json"
+_MOST_BYTES = 1_000_000
 
 # PEFT keeps adapters in module dictionaries, whose keys may not hold a dot.
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
@@ -42,8 +43,10 @@ class AdapterManifest(BaseModel):
 
     `weights_sha256` and `config_sha256` are those of the two files that PEFT reads: together they are the
     adapter. `base_sha256` and `chat_template_sha256` are those of `PreparedBase`. `parent` is the
-    `name@version` that training began from. The fields follow model cards (Mitchell et al. 2019,
-    arXiv 1810.03993).
+    `name@version` that training began from. `colour` are words that its examples use again and again, which
+    stand in no evidence: they carry the voice and claim nothing. `metrics` are training's own, as the last
+    loss; whether the adapter may speak is a `Verdict`, kept beside. The fields follow model cards (Mitchell
+    et al. 2019, arXiv 1810.03993).
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -64,7 +67,8 @@ class AdapterManifest(BaseModel):
     data_attribution: str = ""
     hyperparameters: dict[str, JsonValue] = {}
     seed: int | None = None
-    metrics: dict[str, float] = {}
+    metrics: dict[str, JsonValue] = {}
+    colour: tuple[Annotated[str, StringConstraints(max_length=40)], ...] = ()
     notes: str = ""
 
     @property
@@ -82,10 +86,12 @@ def read_manifest(folder: Path) -> AdapterManifest:
     """Read the manifest of an adapter's folder. Raises `AdapterError` that names the field at fault."""
     path = folder / MANIFEST_FILE
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise AdapterError(f"{path} is larger than {_MOST_BYTES:,} bytes, which no manifest is.")
         return AdapterManifest.model_validate_json(path.read_bytes())
     except OSError as error:
         raise AdapterError(
-            f"{path} cannot be read ({error.strerror}); an adapter needs its manifest."
+            f"{path} cannot be read ({error.strerror}); an adapter needs its manifest, which training writes."
         ) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -40,6 +40,11 @@ class RemoteGenerator:
         """A server has nothing to load."""
         return True
 
+    @property
+    def queue_number(self) -> int:
+        """None that we know of: the server keeps its own queue."""
+        return 0
+
     def resolve(self, adapter: str) -> AdapterVersion:
         """The untouched model; raises `GenerationError` for any adapter."""
         if adapter != BASE:

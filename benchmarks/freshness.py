@@ -88,7 +88,7 @@ async def serve_and_measure(assembly: Assembly, documents: Path, saves: int, ans
 
 def asker(assembly: Assembly, loop: asyncio.AbstractEventLoop) -> Ask:
     """What asks the assistant from another thread, and gives its answer's text."""
-    assistant = assembly.assistant("base")
+    assistant = assembly.speaking_as("base")
 
     def ask(question: str) -> str:
         answering = collect_answer(assistant, terminal_question(question, frozenset({EVERYONE}), ()))

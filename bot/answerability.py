@@ -15,6 +15,9 @@ from knowledge.terms import content_stems, stems
 # weights were not fitted on, nine of ten questions whose passages are there are answered.
 ANSWERABLE = 0.25
 
+# Below this a trained adapter, which reads the evidence, may decline; from here on it is asked for an answer.
+CERTAINLY_ANSWERABLE = 0.5
+
 # A logistic regression on questions of three sets whose passages were kept, taken out, or exchanged for
 # another subject's; `benchmarks/answerability.py --fit` makes it again. In order: best coverage of a piece of
 # evidence, coverage by the best passage, best cosine of a piece, shares of the question's names and of its

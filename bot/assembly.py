@@ -16,14 +16,18 @@ from knowledge.documents import EVERYONE, Reader, Source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adapters.base_model import ModelLocation
     from adapters.local import LocalGenerator
-    from adapters.registry import AdapterRegistry
+    from adapters.registry import AdapterRegistry, InstalledAdapter
     from adapters.remote import RemoteGenerator
     from bot.assistant import Assistant
     from bot.jobs import JobTable
+    from bot.journal import Journal
     from bot.live_index import LiveIndex
     from bot.progress import RunNotes
     from bot.rewriting import Rewriter
+    from bot.voices import Voices
+    from connectors.conversation import Place
     from knowledge.catalog import Catalog
     from knowledge.chunking import Chunker
     from knowledge.edition import MadeWith
@@ -60,6 +64,15 @@ class HomeLayout:
         return self.home / "schedule.sqlite"
 
     @property
+    def journal(self) -> Path:
+        return self.home / "journal.sqlite"
+
+    @property
+    def training(self) -> Path:
+        """Checkpoints of trainings that are not finished."""
+        return self.home / "training"
+
+    @property
     def running(self) -> Path:
         """What is being synced, and how far."""
         return self.home / "running"
@@ -90,7 +103,8 @@ class Assembly:
         }
 
     @property
-    def _threads(self) -> int:
+    def threads(self) -> int:
+        """How many processor cores a model may use."""
         return self.settings.generation.threads or len(os.sched_getaffinity(0))
 
     @cached_property
@@ -133,7 +147,7 @@ class Assembly:
     def embedder(self) -> Embedding:
         from knowledge.embedding import load_embedder
 
-        return load_embedder(self.embedding_model.path, self.layout.models, self._threads)
+        return load_embedder(self.embedding_model.path, self.layout.models, self.threads)
 
     @cached_property
     def chunker(self) -> Chunker:
@@ -167,7 +181,7 @@ class Assembly:
             return self.embedder
         try:
             model = locate_model("models.embedding", made_with.model)
-            embedder = load_embedder(model.path, self.layout.models, self._threads)
+            embedder = load_embedder(model.path, self.layout.models, self.threads)
             if embedder.identity == made_with.embedder:
                 return embedder
             reason = "it is not the same any more"
@@ -208,23 +222,51 @@ class Assembly:
 
     @cached_property
     def registry(self) -> AdapterRegistry:
-        from adapters.registry import AdapterRegistry
+        from adapters.registry import SHIPPED, AdapterRegistry
 
-        return AdapterRegistry(self.settings.generation.adapters or self.layout.home / "adapters")
+        return AdapterRegistry(self.settings.generation.adapters or self.layout.home / "adapters", SHIPPED)
+
+    @cached_property
+    def journal(self) -> Journal:
+        from bot.journal import Journal, journal_url
+
+        return Journal(journal_url(self.settings.journal.url, self.layout.journal))
+
+    @cached_property
+    def voices(self) -> Voices:
+        """Which adapter speaks where."""
+        from bot.voices import Voices
+
+        default = self.settings.generation.adapter
+        return Voices(self.registry, self.journal, default, self._check_adapter, self._announce)
+
+    def _check_adapter(self, adapter: InstalledAdapter) -> None:
+        from adapters.base_model import base_digest
+        from adapters.checks import check_base, check_files
+
+        location = self.base_location
+        check_base(check_files(adapter.folder), location.name, base_digest(location, self.layout.models))
+
+    @property
+    def base_location(self) -> ModelLocation:
+        """Where the base model lies."""
+        from adapters.base_model import ModelLocation
+
+        model = self.generation_model
+        if model.path.is_file():
+            return ModelLocation(model.path.parent, model.path.name, model.name)
+        return ModelLocation(model.path, None, model.name)
 
     @cached_property
     def generator(self) -> LocalGenerator:
-        from adapters.base_model import ModelLocation
+        return self.generator_of(self.registry)
+
+    def generator_of(self, registry: AdapterRegistry) -> LocalGenerator:
+        """A generator of its own, which speaks through the adapters of `registry`; the caller closes it."""
         from adapters.local import LocalGenerator
 
-        model = self.generation_model
-        location = (
-            ModelLocation(model.path.parent, model.path.name, model.name)
-            if model.path.is_file()
-            else ModelLocation(model.path, None, model.name)
-        )
-        generation = self.settings.generation
-        return LocalGenerator(location, self.registry, self.layout.models, self._threads, generation.dtype)
+        dtype = self.settings.generation.dtype
+        return LocalGenerator(self.base_location, registry, self.layout.models, self.threads, dtype)
 
     @cached_property
     def remote_generator(self) -> RemoteGenerator | None:
@@ -247,8 +289,8 @@ class Assembly:
             return RuleRewriter()
         return ModelRewriter(self.remote_generator, self.settings.rewriting.timeout_seconds)
 
-    def assistant(self, adapter: str) -> Assistant:
-        """The engine, speaking through `adapter` ("base" for none)."""
+    def assistant(self, voice_at: Callable[[Place], str]) -> Assistant:
+        """The engine; `voice_at` tells which adapter speaks in a place ("base" for none), and may block."""
         from bot.assistant import AnswerLimits, Assistant
         from bot.evidence import EvidenceSelector
         from bot.routing import Router
@@ -267,9 +309,13 @@ class Assembly:
             self.rewriter,
             EvidenceSelector(self.embedder.embed),
             self.generator,
-            adapter,
+            voice_at,
             limits,
         )
+
+    def speaking_as(self, adapter: str) -> Assistant:
+        """The engine with one adapter in every place."""
+        return self.assistant(lambda place: adapter)
 
     async def warm_up(self) -> None:
         """Load the models and the index before the first question needs them."""
@@ -290,3 +336,5 @@ class Assembly:
             self.editions.close()
         if "jobs" in built:
             self.jobs.close()
+        if "journal" in built:
+            self.journal.close()

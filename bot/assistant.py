@@ -5,32 +5,33 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
-from typing import Protocol
 
-from adapters.generation import GenerationError, GenerationRequest, Generator
-from bot.answerability import ANSWERABLE, answerability
+from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Generator
+from bot.answerability import ANSWERABLE, CERTAINLY_ANSWERABLE, answerability
 from bot.citations import SentenceStream, answers, verify
-from bot.disagreement import Disagreement, is_stated, note, settle
+from bot.declining import declines
+from bot.disagreement import is_stated, note, settle
 from bot.draft import Draft
-from bot.evidence import Evidence, EvidenceSelector
-from bot.prompt import grounded_prompt, smalltalk_prompt
-from bot.quoting import quote
+from bot.evidence import EvidenceSelector, read_by_model, shown
+from bot.prompt import answering_prompt, grounded_prompt, smalltalk_prompt
+from bot.quoting import quote, quote_best
 from bot.rewriting import Rewriter
 from bot.routing import Router
+from bot.work import Found, Index, Library, Stopwatch, Work
 from connectors.conversation import (
     Answer,
     Answered,
     AnswerEvent,
     NearDocument,
+    Place,
     Progress,
     Question,
     QuestionRefusedError,
     Route,
     TextDelta,
-    Timings,
     Voice,
 )
 from knowledge.documents import FoundPassage, Reader
@@ -41,26 +42,6 @@ MAX_SENTENCES = 3
 NEAREST_DOCUMENTS = 3
 SMALLTALK_TOKENS = 48
 SAID_SHARE = 0.6
-
-
-class Index(Protocol):
-    """What the engine needs of the knowledge wing for one question."""
-
-    def find(self, question: str, reader: Reader, limit: int) -> tuple[FoundPassage, ...]: ...
-
-    def corrected(self, question: str, reader: Reader) -> str: ...
-
-    def term_weights(self, question: str) -> dict[str, float]: ...
-
-    def readable_passages(self, reader: Reader) -> int: ...
-
-    def generation(self) -> int: ...
-
-
-class Library(Protocol):
-    """Gives each question the index as it is when the question comes."""
-
-    def reading(self) -> AbstractContextManager[Index]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +55,6 @@ class AnswerLimits:
     ask_instead: str | None = None
 
 
-class _Stopwatch:
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self.started = self._lap = clock()
-        self.first_text: float | None = None
-
-    def lap(self) -> float:
-        now = self._clock()
-        spent, self._lap = now - self._lap, now
-        return spent
-
-    def saw_text(self) -> None:
-        if self.first_text is None:
-            self.first_text = self._clock() - self.started
-
-    def timings(self, laps: Mapping[str, float]) -> Timings:
-        total = self._clock() - self.started
-        return Timings(**laps, first_text=total if self.first_text is None else self.first_text, total=total)
-
-
 class Assistant:
     """Answers questions from the index through the active adapter; the port `Answering` of the connectors."""
 
@@ -104,7 +65,7 @@ class Assistant:
         rewriter: Rewriter,
         selector: EvidenceSelector,
         generator: Generator,
-        adapter: str,
+        voice_at: Callable[[Place], str],
         limits: AnswerLimits,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -113,7 +74,7 @@ class Assistant:
         self._rewriter = rewriter
         self._selector = selector
         self._generator = generator
-        self._adapter = adapter
+        self._voice_at = voice_at
         self._limits = limits
         self._clock = clock
 
@@ -123,15 +84,14 @@ class Assistant:
         Raises `GenerationError` before any event when the adapter is not there.
         """
         text = accept(question.text)
-        version = self._generator.resolve(self._adapter)
-        voice = Voice(version.name, version.version, version.hash)
-        watch = _Stopwatch(self._clock)
+        watch = Stopwatch(self._clock)
+        version = await asyncio.to_thread(self._speaker, question.place)
         laps: dict[str, float] = {}
         with ExitStack() as stack:
             index = await asyncio.to_thread(stack.enter_context, self._library.reading())
             smalltalk = await asyncio.to_thread(self._router.is_smalltalk, text)
             laps["route"] = watch.lap()
-            work = _Work(question, text, voice, index, watch, laps, Draft())
+            work = Work(question, text, version, index, watch, laps, Draft())
             events = self._chat(work) if smalltalk else self._consult(work)
             async with aclosing(events):
                 async for event in events:
@@ -139,10 +99,10 @@ class Assistant:
                         watch.saw_text()
                     yield event
 
-    async def _chat(self, work: _Work) -> AsyncGenerator[AnswerEvent, None]:
+    async def _chat(self, work: Work) -> AsyncGenerator[AnswerEvent, None]:
         """Small talk: the adapter alone, held to sentences that state nothing checkable."""
         prompt = smalltalk_prompt(work.text, work.question.history)
-        sentences = self._generate(GenerationRequest(prompt, self._adapter, SMALLTALK_TOKENS))
+        sentences = self._generate(GenerationRequest(prompt, work.speaker.reference, SMALLTALK_TOKENS))
         try:
             async with aclosing(sentences):
                 async for sentence, _ in sentences:
@@ -157,7 +117,7 @@ class Assistant:
         work.laps["generate"] = work.watch.lap()
         yield Answered(self._finish(work, "smalltalk", work.text))
 
-    async def _consult(self, work: _Work) -> AsyncGenerator[AnswerEvent, None]:
+    async def _consult(self, work: Work) -> AsyncGenerator[AnswerEvent, None]:
         """A question to the documents: retrieve, select, generate, verify; or say that nothing is there."""
         reader = reader_of(work.question)
         count = await asyncio.to_thread(work.index.readable_passages, reader)
@@ -167,17 +127,22 @@ class Assistant:
         found = await asyncio.to_thread(self._read, work.index, standing, reader)
         work.laps["retrieve"] = work.watch.lap()
         if found.confidence < ANSWERABLE or not found.evidence:
-            nearest = nearest_documents(found.passages)
-            text = self._abstention(count, nearest)
-            yield TextDelta(work.draft.say(text, (), 1.0, "kept"))
-            yield Answered(self._finish(work, "abstain", standing, nearest))
+            async for event in self._abstain(work, standing, found, count):
+                yield event
             return
         yield Progress(f"Reading {_counted(len({e.passage.passage_id for e in found.evidence}), 'passage')}")
         if not self._generator.ready:
             yield Progress("Loading the language model, once")
+        if number := self._generator.queue_number:
+            yield Progress(f"Busy: you are number {number}")
         async with aclosing(self._speak(work, standing, found)) as deltas:
             async for delta in deltas:
                 yield delta
+        doubtful = found.confidence < CERTAINLY_ANSWERABLE
+        if work.declined and doubtful and not work.draft.text:
+            async for event in self._abstain(work, standing, found, count):
+                yield event
+            return
         for delta in await asyncio.to_thread(self._quote, work, standing, found):
             yield delta
         for delta in self._note(work, found):
@@ -185,32 +150,47 @@ class Assistant:
         work.laps["verify"] += work.watch.lap()
         yield Answered(self._finish(work, "knowledge", standing))
 
-    def _read(self, index: Index, standing: str, reader: Reader) -> _Found:
+    async def _abstain(
+        self, work: Work, standing: str, found: Found, passages: int
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Say that nothing was found, and what lies nearest."""
+        nearest = nearest_documents(found.passages)
+        yield TextDelta(work.draft.say(self._abstention(passages, nearest), (), 1.0, "kept"))
+        yield Answered(self._finish(work, "abstain", standing, nearest))
+
+    def _speaker(self, place: Place) -> AdapterVersion:
+        return self._generator.resolve(self._voice_at(place))
+
+    def _read(self, index: Index, standing: str, reader: Reader) -> Found:
         passages = index.find(standing, reader, self._limits.passages)
         weights = index.term_weights(standing)
         evidence = self._selector.select(standing, passages, weights, self._limits.evidence)
         confidence = answerability(standing, evidence, passages, weights) if evidence else 0.0
         settled = settle(standing, evidence)
-        return _Found(passages, settled.evidence, confidence, settled.disagreements)
+        return Found(passages, settled.evidence, confidence, settled.disagreements)
 
-    async def _speak(self, work: _Work, standing: str, found: _Found) -> AsyncGenerator[TextDelta, None]:
+    async def _speak(self, work: Work, standing: str, found: Found) -> AsyncGenerator[TextDelta, None]:
         """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
-        prompt = grounded_prompt(standing, [(item.context, item.text) for item in found.evidence])
-        request = GenerationRequest(prompt, self._adapter, self._limits.max_new_tokens)
+        read = read_by_model(found.evidence)
+        certain = found.confidence >= CERTAINLY_ANSWERABLE
+        prompt = (answering_prompt if certain else grounded_prompt)(standing, shown(read))
+        request = GenerationRequest(prompt, work.speaker.reference, self._limits.max_new_tokens)
         sentences = self._generate(request)
         verifying = 0.0
         try:
             async with aclosing(sentences):
                 async for sentence, markers in sentences:
                     began = self._clock()
-                    verdict = verify(sentence, markers, found.evidence)
+                    verdict = verify(sentence, markers, found.evidence, work.colour)
                     useful = verdict.supported and answers(
                         standing, sentence, found.evidence, verdict.markers
                     )
                     verifying += self._clock() - began
                     if not useful:
                         work.draft.drop(sentence, verdict.support)
+                        work.declined = work.is_trained and declines(sentence, markers)
                         break
+                    work.rests_on.update(verdict.markers)
                     passages = tuple(found.evidence[marker - 1].passage for marker in verdict.markers)
                     yield TextDelta(work.draft.say(sentence, passages, verdict.support, verdict.action))
                     if self._is_enough(work.draft):
@@ -223,17 +203,24 @@ class Assistant:
     def _is_enough(self, draft: Draft) -> bool:
         return len(draft.sentences) >= MAX_SENTENCES or draft.words >= self._limits.max_words
 
-    def _quote(self, work: _Work, standing: str, found: _Found) -> list[TextDelta]:
-        """What the evidence says and the model has not: all of it, or what it left out when in doubt."""
+    def _quote(self, work: Work, standing: str, found: Found) -> list[TextDelta]:
+        """What the evidence says and the model has not.
+
+        An adapter is trained to choose; where it chose what ranks first, nothing is added, and where it chose
+        another piece, the first is. What the untouched model says is always completed.
+        """
+        if work.is_trained and 1 in work.rests_on:
+            return []
+        chosen = quote_best if work.rests_on and work.is_trained else quote
         deltas = []
-        for piece in quote(standing, found.evidence, self._limits.max_words):
+        for piece in chosen(standing, found.evidence, self._limits.max_words):
             if is_said(piece.text, work.draft.text):
                 continue
             passage = found.evidence[piece.marker - 1].passage
             deltas.append(TextDelta(work.draft.say(piece.text, (passage,), 1.0, "quoted")))
         return deltas
 
-    def _note(self, work: _Work, found: _Found) -> list[TextDelta]:
+    def _note(self, work: Work, found: Found) -> list[TextDelta]:
         """What another document says instead of the answer, with both dates; at most one sentence."""
         for entry in found.disagreements:
             passages = (entry.held.passage, entry.other.passage)
@@ -264,7 +251,7 @@ class Assistant:
         return text
 
     def _finish(
-        self, work: _Work, route: Route, standing: str, nearest: tuple[NearDocument, ...] = ()
+        self, work: Work, route: Route, standing: str, nearest: tuple[NearDocument, ...] = ()
     ) -> Answer:
         return Answer(
             id=uuid.uuid4().hex,
@@ -275,30 +262,11 @@ class Assistant:
             citations=tuple(work.draft.citations),
             nearest=nearest,
             sentences=tuple(work.draft.sentences),
-            voice=work.voice,
+            voice=Voice(work.speaker.name, work.speaker.version, work.speaker.hash),
             model=self._generator.model,
             index_generation=work.index.generation(),
             timings=work.watch.timings(work.laps),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    question: Question
-    text: str
-    voice: Voice
-    index: Index
-    watch: _Stopwatch
-    laps: dict[str, float]
-    draft: Draft
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    passages: tuple[FoundPassage, ...]
-    evidence: tuple[Evidence, ...]
-    confidence: float
-    disagreements: tuple[Disagreement, ...]
 
 
 def accept(text: str) -> str:

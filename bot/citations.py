@@ -160,14 +160,21 @@ def _blocks(text: str) -> Iterator[tuple[int, int]]:
         yield opened, position
 
 
-def verify(sentence: str, markers: tuple[int, ...], evidence: Sequence[Evidence]) -> Verdict:
+def verify(
+    sentence: str,
+    markers: tuple[int, ...],
+    evidence: Sequence[Evidence],
+    colour: frozenset[str] = frozenset(),
+) -> Verdict:
     """Return whether a piece of evidence supports the sentence; `markers` count the evidence from 1.
+
+    `colour` are stems of the voice that claim nothing.
 
     One piece must carry the whole sentence: of two pieces a small model makes comparisons that neither
     holds. A sentence that its cited pieces do not support gets the marker of the piece that does
     ("recited"); without any it is "dropped".
     """
-    held = [_supported_by(sentence, entry) for entry in evidence]
+    held = [_supported_by(sentence, entry, colour) for entry in evidence]
     cited = [marker for marker in markers if 1 <= marker <= len(evidence)]
     sufficient = [number for number, found in enumerate(held, start=1) if found.sufficient]
     if not sufficient:
@@ -182,9 +189,9 @@ def verify(sentence: str, markers: tuple[int, ...], evidence: Sequence[Evidence]
     return Verdict(held[chosen - 1].share, True, (chosen,), action)
 
 
-def _supported_by(sentence: str, entry: Evidence) -> Support:
+def _supported_by(sentence: str, entry: Evidence, colour: frozenset[str]) -> Support:
     source = f"{entry.lead} {entry.text}".strip()
-    return support(sentence, source, f"{entry.passage.title}\n{entry.context}")
+    return support(sentence, source, f"{entry.passage.title}\n{entry.context}", colour)
 
 
 def answers(

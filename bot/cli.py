@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bot.adapters_cli import adapters_app
 from bot.command import (
     FAILED,
     INTERRUPTED,
@@ -23,6 +24,8 @@ from bot.command import (
 from bot.library_cli import documents_app, passages_app, sources_app
 
 if TYPE_CHECKING:
+    from bot.assembly import Assembly
+    from bot.assistant import Assistant
     from connectors.conversation import Answer, Question
 
 app = typer.Typer(
@@ -33,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(adapters_app, name="adapters")
 app.add_typer(sources_app, name="sources")
 app.add_typer(documents_app, name="documents")
 app.add_typer(passages_app, name="passages")
@@ -74,7 +78,7 @@ def ask(
 
     asked = terminal_question(question, _principals(principal), read_history(history) if history else ())
     with opened(context) as (assembly, runner):
-        assistant = assembly.assistant(adapter or assembly.settings.generation.adapter)
+        assistant = _assistant(assembly, adapter)
         if as_json:
             print(answer_as_json(runner.run(collect_answer(assistant, asked))))
         else:
@@ -88,7 +92,7 @@ def chat(context: typer.Context, adapter: AdapterOption = None, principal: Princ
 
     screen = console()
     with opened(context) as (assembly, runner):
-        assistant = assembly.assistant(adapter or assembly.settings.generation.adapter)
+        assistant = _assistant(assembly, adapter)
         runner.run(assembly.warm_up())
 
         def answered(question: Question) -> Answer:
@@ -225,21 +229,37 @@ def _run() -> int:
     return result if isinstance(result, int) else 0
 
 
+def _assistant(assembly: Assembly, adapter: str | None) -> Assistant:
+    """The engine in the voice that was asked for, else in that of the place."""
+    return assembly.speaking_as(adapter) if adapter else assembly.assistant(assembly.voices.adapter_at)
+
+
 def _exit_code(error: Exception) -> int | None:
     """The exit code of an error that is meant for people; None for a fault of the program."""
+    from adapters.dataset import DatasetError
     from adapters.generation import GenerationError
     from bot.evaluation import EvaluationError
+    from bot.journal import JournalError
     from bot.library import UnknownEntryError
+    from bot.places import PlaceError
     from bot.settings import SettingsError
+    from bot.voices import VoiceRefusedError
     from connectors.conversation import QuestionRefusedError
     from knowledge.documents import KnowledgeError
 
     usage_error = typer.BadParameter.__mro__[1]
     if isinstance(
-        error, SettingsError | QuestionRefusedError | EvaluationError | UnknownEntryError | usage_error
+        error,
+        SettingsError
+        | QuestionRefusedError
+        | DatasetError
+        | EvaluationError
+        | UnknownEntryError
+        | PlaceError
+        | usage_error,
     ):
         return WRONG_USAGE
-    if isinstance(error, GenerationError | KnowledgeError | OSError):
+    if isinstance(error, GenerationError | KnowledgeError | JournalError | VoiceRefusedError | OSError):
         return FAILED
     return None
 

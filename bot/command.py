@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +45,14 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=stderr)
+
+
+def person() -> str:
+    """Who sits at this terminal, as the journal names people."""
+    try:
+        return f"terminal:{getpass.getuser()}"
+    except (OSError, KeyError):
+        return "terminal"
 
 
 def run_sync(

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.adapter_library import AdapterView
 from bot.indexing import SourceOutcome
 from bot.library import View
 from bot.status import Status
+from bot.voice_comparison import Comparison
 from connectors.conversation import Answer, Citation
 from connectors.freshness import freshness
 from knowledge.documents import FoundPassage
@@ -71,8 +73,11 @@ def status_as_json(status: Status) -> str:
     return _dump({**asdict(status), "adapter": {"name": name, "version": version, "hash": digest}})
 
 
-def view_as_json(view: View) -> str:
-    """The contract of `sources`, `documents` and `passages` with `--json`: the fields of `bot.library`."""
+def view_as_json(view: View | AdapterView | Comparison) -> str:
+    """The contract of `sources`, `documents`, `passages` and `adapters` with `--json`.
+
+    These are the fields of `bot.library`, `bot.adapter_library` and `bot.voice_comparison`.
+    """
     return _dump(asdict(view))
 
 

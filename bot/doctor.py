@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.generation import GenerationError
+from adapters.generation import BASE, GenerationError
 from bot.assembly import Assembly
+from bot.journal import JournalError
 from bot.settings import SettingsError, load_settings
 from bot.status import read_status
 from knowledge.documents import KnowledgeError, Reader
@@ -49,7 +50,7 @@ def examine(config: Path | None) -> list[Finding]:
 def _guarded(check: Callable[[Assembly], Iterator[Finding]], assembly: Assembly) -> Iterator[Finding]:
     try:
         yield from check(assembly)
-    except (SettingsError, KnowledgeError, GenerationError) as error:
+    except (SettingsError, KnowledgeError, GenerationError, JournalError) as error:
         yield Finding(str(error), "see the message; then run `lorebot doctor` again", True)
     except (OSError, sqlite3.Error) as error:
         what = check.__name__.strip("_").replace("_", " ")
@@ -117,9 +118,17 @@ def _everybody(assembly: Assembly) -> Reader:
 
 
 def _adapters(assembly: Assembly) -> Iterator[Finding]:
-    name = assembly.settings.generation.adapter
-    if name == "base":
-        yield Finding("no adapter is set: the base model speaks")
-    else:
-        version = assembly.registry.resolve(name).version
-        yield Finding(f"adapter {version.name}@{version.version} is installed")
+    for voice in assembly.voices.active():
+        if voice.problem:
+            yield Finding(
+                f"voice of {voice.place}: {voice.problem} {voice.speaks} speaks instead",
+                "`lorebot adapters list` shows what is installed, `lorebot adapters use` chooses another",
+                True,
+            )
+        elif voice.speaks == BASE:
+            yield Finding(f"voice of {voice.place}: the base model, without an adapter")
+        else:
+            verdict = assembly.registry.verdict(assembly.registry.resolve(voice.speaks))
+            said = "was never evaluated" if verdict is None else "passed" if verdict.passed else "failed"
+            fix = "" if said == "passed" else f"`lorebot adapters evaluate {voice.speaks}` measures it"
+            yield Finding(f"voice of {voice.place}: {voice.speaks}, which {said}", fix)

@@ -169,7 +169,8 @@ def _numeric(text: str) -> Iterator[Fact]:
     text = _ISO_DATE.sub(" ", text)
     for match in _CLOCK.finditer(text):
         yield Fact("time", _minutes(match))
-    text = _CLOCK.sub(" ", text)
+    # "Under 8 may" names no day: the month is written with a capital.
+    text = re.sub(r"\bmay\b", "can", _CLOCK.sub(" ", text))
     for pattern, month, day in ((_MONTH_DAY, 1, 2), (_DAY_MONTH, 2, 1)):
         for match in pattern.finditer(text):
             yield Fact("date", f"{match[month][:3].lower()} {int(match[day])}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import singledispatch
 
 from rich.console import Console
-from rich.table import Table
 
 from bot.library import Change, DocumentDetails, DocumentList, PassageList, SourceDetails, SourceList
-from bot.output import shown, sources_table
+from bot.output import print_facts, shown, sources_table
 from connectors.freshness import age
 from knowledge.records import ForgottenDocument, StoredPassage
 
@@ -44,7 +42,7 @@ def _(view: SourceDetails, console: Console) -> None:
         "Health": view.health,
         "Counts": ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in view.counts.items()),
     }
-    _print_facts(facts, console)
+    print_facts(facts, console)
     for failure in view.failing:
         _line(console, f"[red]cannot be read[/red]  {shown(failure.uri)}: {shown(failure.error)}")
     _print_forgotten(view.forgotten, console)
@@ -82,7 +80,7 @@ def _(view: DocumentDetails, console: Console) -> None:
             "Indexed": _age(document.indexed_at),
             "Passages": f"{document.passages:,}",
         }
-    _print_facts(facts, console)
+    print_facts(facts, console)
     if view.failure is not None:
         newest = "its newest version cannot be read" if view.document else "cannot be read"
         _line(console, f"[red]{newest}[/red]  {shown(view.failure.error)}")
@@ -137,14 +135,6 @@ def _print_forgotten(forgotten: tuple[ForgottenDocument, ...], console: Console)
 def _place(passage: StoredPassage) -> str:
     heading = f" › {shown(passage.heading)}" if passage.heading else ""
     return f"{passage.ordinal + 1}. {shown(passage.title)}{heading}"
-
-
-def _print_facts(facts: Mapping[str, str], console: Console) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in facts.items():
-        if value:
-            table.add_row(name, shown(value))
-    console.print(table)
 
 
 def _line(console: Console, markup: str) -> None:

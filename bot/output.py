@@ -59,6 +59,20 @@ def sync_bar(console: Console) -> Iterator[OnProgress]:
         yield show
 
 
+@contextmanager
+def stages_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for each stage; call what it yields with stage, steps done and steps in all."""
+    with _bar(console) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, uri="")
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
 def _bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -163,9 +177,12 @@ def print_status(status: Status, console: Console) -> None:
         "Embedding model": status.embedding_model,
         "Base model": status.generation_model,
         "Active adapter": f"{name}@{version}" if version else f"{name} (no adapter)",
+        **{f"  in {voice.place}": voice.speaks for voice in status.voices[1:]},
         "Adapters": ", ".join(status.adapters) or "none installed",
     }
-    _print_facts(facts, console)
+    print_facts(facts, console)
+    for problem in dict.fromkeys(voice.problem for voice in status.voices if voice.problem):
+        console.print(f"[red]cannot speak[/red]  {shown(problem)}", highlight=False, soft_wrap=True)
 
 
 def _rebuilding(rebuilding: Rebuilding | None) -> dict[str, str]:
@@ -180,7 +197,7 @@ def _rebuilding(rebuilding: Rebuilding | None) -> dict[str, str]:
 
 def print_metrics(metrics: Mapping[str, float | int | None], console: Console) -> None:
     """Every metric that the set could give."""
-    _print_facts(
+    print_facts(
         {
             name: f"{value:.3f}" if isinstance(value, float) else str(value)
             for name, value in metrics.items()
@@ -199,8 +216,18 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
             console.print(f"  → {shown(finding.fix)}", highlight=False, soft_wrap=True)
 
 
-def _print_facts(facts: Mapping[str, str], console: Console) -> None:
+def print_facts(facts: Mapping[str, str], console: Console) -> None:
+    """A line for each fact that has a value."""
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, shown(value))
-    console.print(table)
+        if value:
+            table.add_row(name, shown(value))
+    if table.row_count:
+        console.print(table)
+
+
+def print_line(markup: str, console: Console) -> None:
+    """One line as it is written, however wide the terminal is."""
+    console.print(markup, highlight=False, soft_wrap=True)

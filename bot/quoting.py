@@ -59,6 +59,13 @@ def quote(question: str, evidence: Sequence[Evidence], max_words: int = 80) -> t
     return tuple(_in_reading_order(question, evidence, chosen, max_words))
 
 
+def quote_best(
+    question: str, evidence: Sequence[Evidence], max_words: int = 80
+) -> tuple[QuotedSentence, ...]:
+    """Return the best evidence alone, completed with what it leans on."""
+    return quote(question, evidence[:1], max_words)
+
+
 def _margin(question: str, best: Evidence, entry: Evidence) -> float:
     kind = expected(question)
     if best.coverage >= _SURE_COVERAGE and kind is not AnswerKind.OTHER and offers(kind, best.text, question):

@@ -48,12 +48,12 @@ class ModelSettings(Table):
 
 
 class GenerationSettings(Table):
-    """`[generation]`: how the language model runs."""
+    """`[generation]`: how the language model runs; `adapter` speaks where no other is chosen."""
 
-    adapter: str = "base"
+    adapter: str = "auto"
     adapters: Path | None = None
     max_new_tokens: int = Field(default=120, ge=16, le=4096)
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     threads: int = Field(default=0, ge=0)
 
 
@@ -90,6 +90,12 @@ class SyncSettings(Table):
     chroma_from: int = Field(default=200_000, ge=0)
 
 
+class JournalSettings(Table):
+    """`[journal]`: where it is kept what was done and by whom; a file in the home without a URL."""
+
+    url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+[a-z0-9]+)?://")
+
+
 class ServeSettings(Table):
     """`[serve]`: how `lorebot serve` works."""
 
@@ -114,6 +120,7 @@ class Settings(BaseSettings):
     rewriting: RewritingSettings = RewritingSettings()
     answers: AnswerSettings = AnswerSettings()
     sync: SyncSettings = SyncSettings()
+    journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
 
     @classmethod

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from adapters.generation import BASE
 from bot.assembly import Assembly
 from bot.health import Condition, Health
+from bot.voices import ActiveVoice
 from knowledge.editions import Rebuilding
 from knowledge.locking import is_locked
 
@@ -44,6 +45,7 @@ class SourceStatus:
 class Status:
     """The state of one Lorebot home. `adapter` is the one that answers use: name, version, hash.
 
+    `voices` are those of the places that have one of their own, after that of all others.
     `serving` tells whether a `lorebot serve` keeps the index current; without one no run is planned.
     `rebuilding` tells how far an index with other settings is, which is built beside the one that answers.
     """
@@ -59,6 +61,7 @@ class Status:
     embedding_model: str
     generation_model: str
     adapter: tuple[str, str, str]
+    voices: tuple[ActiveVoice, ...]
     adapters: tuple[str, ...]
 
 
@@ -114,12 +117,11 @@ def _health(assembly: Assembly, configured: tuple[str, ...]) -> Iterator[tuple[s
 
 
 def read_status(assembly: Assembly) -> Status:
-    """Read the state without loading a model. Raises `GenerationError` when the adapter is not there."""
+    """Read the state without loading a model."""
     catalog = assembly.catalog
     counts, sources = catalog.counts(), read_sources(assembly)
     finished = [source.last_sync for source in sources if source.last_sync]
-    name = assembly.settings.generation.adapter
-    active = ("base", "", "") if name == BASE else _triple(assembly, name)
+    voices = assembly.voices.active()
     return Status(
         home=str(assembly.settings.home),
         serving=is_locked(assembly.layout.home, SERVING),
@@ -131,15 +133,18 @@ def read_status(assembly: Assembly) -> Status:
         rebuilding=assembly.rebuilding,
         embedding_model=assembly.embedding_model.name,
         generation_model=assembly.generation_model.name,
-        adapter=active,
+        adapter=_triple(assembly, voices[0].speaks),
+        voices=voices,
         adapters=tuple(
             f"{installed.version.name}@{installed.version.version}" for installed in assembly.registry.list()
         ),
     )
 
 
-def _triple(assembly: Assembly, name: str) -> tuple[str, str, str]:
-    version = assembly.registry.resolve(name).version
+def _triple(assembly: Assembly, reference: str) -> tuple[str, str, str]:
+    if reference == BASE:
+        return (BASE, "", "")
+    version = assembly.registry.resolve(reference).version
     return (version.name, version.version, version.hash)
 
 

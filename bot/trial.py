@@ -36,30 +36,61 @@ def run_trial(
 
     Models and adapters are those of `settings`. Raises `EvaluationError` when the folder holds nothing.
     """
+    return run_trials(settings, docs, rows, (adapter,), on_question)[0]
+
+
+def run_trials(
+    settings: Settings,
+    docs: Path,
+    rows: Sequence[QuestionRow],
+    adapters: Sequence[str | None],
+    on_question: Callable[[], None],
+) -> list[list[Outcome]]:
+    """As `run_trial`, for several adapters over one index; the outcomes of each, in their order.
+
+    `on_question` is called after every question of every adapter, and may raise, which ends the trial.
+    """
     if not docs.is_dir():
         raise EvaluationError(f"{docs} is not a folder; name the folder of documents with --docs")
     source = FolderSettings(name="docs", kind="folder", path=docs.resolve())
     with TemporaryDirectory(prefix="lorebot-eval-") as scratch:
-        trial = settings.model_copy(update={"home": Path(scratch), "sources": (source,)})
+        generation = settings.generation
+        installed = generation.adapters or settings.home / "adapters"
+        trial = settings.model_copy(
+            update={
+                "home": Path(scratch),
+                "sources": (source,),
+                "generation": generation.model_copy(update={"adapters": installed}),
+            }
+        )
         assembly = Assembly(trial, lambda line: None, models=settings.home / "models")
-        return asyncio.run(_ask_all(assembly, rows, adapter, on_question))
+        return asyncio.run(_ask_all(assembly, rows, adapters, on_question))
 
 
 async def _ask_all(
-    assembly: Assembly, rows: Sequence[QuestionRow], adapter: str | None, on_question: Callable[[], None]
-) -> list[Outcome]:
+    assembly: Assembly,
+    rows: Sequence[QuestionRow],
+    adapters: Sequence[str | None],
+    on_question: Callable[[], None],
+) -> list[list[Outcome]]:
     try:
         await asyncio.to_thread(index_everything, assembly)
-        assistant = assembly.assistant(adapter) if adapter is not None else None
-        if assistant is not None:
-            await assembly.warm_up()
-        outcomes = []
-        for row in rows:
-            outcomes.append(await _ask(assembly, assistant, row))
-            on_question()
-        return outcomes
+        return [await _ask_one(assembly, rows, adapter, on_question) for adapter in adapters]
     finally:
         await assembly.close()
+
+
+async def _ask_one(
+    assembly: Assembly, rows: Sequence[QuestionRow], adapter: str | None, on_question: Callable[[], None]
+) -> list[Outcome]:
+    assistant = assembly.speaking_as(assembly.voices.exact(adapter)) if adapter is not None else None
+    if assistant is not None:
+        await assembly.warm_up()
+    outcomes = []
+    for row in rows:
+        outcomes.append(await _ask(assembly, assistant, row))
+        on_question()
+    return outcomes
 
 
 def index_everything(assembly: Assembly) -> None:

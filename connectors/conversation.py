@@ -31,12 +31,14 @@ class Place:
     """Where the answer will be read.
 
     `principals` are those that *every* reader of the place holds; None means that the asker alone reads
-    the answer (a terminal, a direct message).
+    the answer (a terminal, a direct message). `workspace` is the Slack team or the Discord server that the
+    place belongs to.
     """
 
     platform: str
     id: str
     principals: frozenset[str] | None = None
+    workspace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ async def picture_of(question: str) -> str:
     await assembly.warm_up()
     console.print(f'[dim]$[/dim] lorebot ask "{question}"')
     asked = terminal_question(question, frozenset({"everyone"}))
-    answer = await collect_answer(assembly.assistant(assembly.settings.generation.adapter), asked)
+    answer = await collect_answer(assembly.assistant(assembly.voices.adapter_at), asked)
     await assembly.close()
     documents = str(CONFIG.parent / "documents")
     shown = tuple(replace(c, url=(c.url or "").replace(documents, "/team")) for c in answer.citations)

@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +51,17 @@ def base(location: ModelLocation, cache_folder: Path) -> LoadedBase:
 
 
 @pytest.fixture(scope="session")
-def make_adapter(base: LoadedBase, tmp_path_factory: pytest.TempPathFactory) -> MakeAdapter:
-    """Makes the folder of a rank-2 adapter with random weights, as training would leave it."""
+def make_adapter(base: LoadedBase, make_adapter_for: MakeAdapter) -> MakeAdapter:
+    """Makes the folder of a rank-2 adapter of the base with random weights, as training would leave it."""
+    return partial(make_adapter_for, base)
+
+
+@pytest.fixture(scope="session")
+def make_adapter_for(tmp_path_factory: pytest.TempPathFactory) -> MakeAdapter:
+    """`make_adapter` for the base model that is given first."""
 
     def make(
+        base: LoadedBase,
         name: str = "friendly",
         version: str = "1",
         seed: int = 1,

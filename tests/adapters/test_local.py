@@ -12,8 +12,14 @@ from typing import Any
 import pytest
 
 from adapters.base_model import LoadedBase, ModelLocation, PreparedBase, load_base
-from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Message
-from adapters.local import GeneratorBusyError, LocalGenerator
+from adapters.generation import (
+    AdapterVersion,
+    GenerationError,
+    GenerationRequest,
+    GeneratorBusyError,
+    Message,
+)
+from adapters.local import LocalGenerator
 from adapters.lora import LoadedAdapters
 from adapters.manifest import WEIGHTS_FILE, AdapterError
 from adapters.registry import AdapterRegistry
@@ -118,7 +124,6 @@ async def test_a_new_version_with_another_scaling_is_heard_at_once(
     before = await text_of(generator, asking("friendly"))
     louder = make_adapter(version="2", lora={"lora_alpha": 64})
     registry.install(louder, "friendly", prepared)
-    registry.pin("friendly", "2")
     assert await text_of(generator, asking("friendly")) != before
     assert await text_of(generator, asking("friendly@1")) == before
 
@@ -191,12 +196,8 @@ def test_the_adapter_used_longest_ago_makes_room(
 ) -> None:
     adapters = LoadedAdapters(load_base(location, cache_folder, dtype="float32", threads=1), max_loaded=2)
     for name in ("brand", "formal", "brand", "friendly"):
-        with adapters.speaking_as(registry.resolve(name)) as model:
-            loaded = set(model.peft_config)
-    assert loaded == set(adapters.loaded)
-    assert adapters.loaded == tuple(
-        f"a_{registry.resolve(name).manifest.hash[:16]}" for name in ("brand", "friendly")
-    )
+        adapters.load(registry.resolve(name))
+    assert adapters.loaded == tuple(registry.resolve(name).manifest.hash for name in ("brand", "friendly"))
 
 
 @pytest.mark.slow
@@ -227,7 +228,7 @@ async def count_runs(generator: LocalGenerator) -> list[None]:
     """A list that grows by one with each run of the model."""
     await generator.start()
     runs: list[None] = []
-    base, _ = generator._loaded()
+    base = generator._worker.model.base
     base.model.register_forward_hook(lambda *_: runs.append(None))
     return runs
 
@@ -315,8 +316,58 @@ async def test_a_request_that_finds_no_place_is_told_to_come_back(make_generator
     generator = make_generator(max_waiting=1)
     stream = generator.stream(asking(max_new_tokens=8000))
     await anext(stream)
-    with pytest.raises(GeneratorBusyError, match="ask again in a minute"):
+    with pytest.raises(GeneratorBusyError, match="busy: yours would be question number 2"):
         await text_of(generator, asking())
+
+
+@pytest.mark.slow
+async def test_a_newcomer_does_not_wait_for_the_end_of_a_long_answer(
+    make_generator: MakeGenerator, expected: dict[str, str]
+) -> None:
+    generator = make_generator()
+    long = generator.stream(asking(max_new_tokens=8000))
+    await anext(long)
+    assert await text_of(generator, asking("formal")) == expected["formal"]
+    assert generator.waiting == 1
+
+
+@pytest.mark.slow
+async def test_whoever_comes_next_can_be_told_their_number(make_generator: MakeGenerator) -> None:
+    generator = make_generator(max_together=1)
+    assert generator.waiting == 0
+    streams = [generator.stream(asking(max_new_tokens=8000)) for _ in range(3)]
+    asked = [asyncio.create_task(anext(stream)) for stream in streams]  # type: ignore[arg-type]
+    await asked[0]
+    await until(lambda: generator.waiting == 3)
+    for task in asked[1:]:
+        task.cancel()
+    await until(lambda: generator.waiting == 1)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(300):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.slow
+async def test_a_request_for_an_exact_version_is_answered_by_it_when_a_newer_one_came(
+    make_generator: MakeGenerator,
+    make_adapter: MakeAdapter,
+    prepared: PreparedBase,
+    expected: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    registry = AdapterRegistry(tmp_path)
+    registry.install(make_adapter("brand", "1", seed=0), "brand", prepared)
+    generator = make_generator(registry=registry)
+    version = generator.resolve("brand")
+    registry.install(make_adapter("brand", "2", seed=9), "brand", prepared)
+    assert await text_of(generator, asking(version.reference)) == expected["brand"]
+
+
+async def test_the_reference_of_the_untouched_model_is_its_name() -> None:
+    assert AdapterVersion("base", "", "").reference == "base"
 
 
 @pytest.mark.slow

@@ -23,14 +23,15 @@ from adapters.manifest import (
     read_manifest,
     write_manifest,
 )
-from adapters.registry import AdapterRegistry
+from adapters.registry import AdapterRegistry, InstalledAdapter
+from adapters.verdict import EVALUATION_FILE, Verdict, write_verdict
 
 MakeAdapter = Callable[..., Path]
 
 HASH = "0" * 64
 
 
-def place(root: Path, name: str, version: str, day: int = 1, **fields: Any) -> None:
+def place(root: Path, name: str, version: str, day: int = 1, **fields: Any) -> Path:
     """Put a version's manifest where the registry looks."""
     folder = root / name / version
     folder.mkdir(parents=True)
@@ -44,8 +45,30 @@ def place(root: Path, name: str, version: str, day: int = 1, **fields: Any) -> N
         chat_template_sha256=HASH,
         created_at=datetime(2025, 1, day, tzinfo=UTC),
         created_by="test",
+        parent=fields.get("parent"),
     )
     write_manifest(folder, manifest)
+    return folder
+
+
+def place_files(root: Path, name: str, version: str) -> Path:
+    """Put a version with files that are what its manifest says, and no weights."""
+    folder = place(root, name, version)
+    (folder / WEIGHTS_FILE).write_bytes(b"weights of " + name.encode())
+    (folder / CONFIG_FILE).write_text("{}")
+    redescribe(folder)
+    return folder
+
+
+def measured(adapter: InstalledAdapter, passed: bool = True) -> Verdict:
+    """The verdict of an evaluation."""
+    return Verdict(
+        adapter_hash=adapter.manifest.hash,
+        passed=passed,
+        reasons=() if passed else ("style 0.40 is under 0.95",),
+        figures={"style": {"accuracy": 0.4}},
+        measured_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
 
 
 def redescribe(folder: Path) -> None:
@@ -87,26 +110,24 @@ def test_a_version_can_be_named(tmp_path: Path) -> None:
     assert AdapterRegistry(tmp_path).resolve("friendly@1").manifest.version == "1"
 
 
-def test_a_pinned_version_is_what_the_name_means(tmp_path: Path) -> None:
+def test_the_versions_of_a_name_are_oldest_first(tmp_path: Path) -> None:
+    place(tmp_path, "friendly", "b", day=1)
+    place(tmp_path, "friendly", "a", day=2)
+    versions = AdapterRegistry(tmp_path).versions("friendly")
+    assert [adapter.manifest.version for adapter in versions] == ["b", "a"]
+
+
+def test_a_broken_version_does_not_hide_the_others_of_its_name(tmp_path: Path) -> None:
     place(tmp_path, "friendly", "1", day=1)
     place(tmp_path, "friendly", "2", day=2)
-    AdapterRegistry(tmp_path).pin("friendly", "1")
+    (tmp_path / "friendly" / "2" / MANIFEST_FILE).write_text("{")
     assert AdapterRegistry(tmp_path).resolve("friendly").manifest.version == "1"
 
 
-def test_without_its_pin_a_name_means_the_newest_again(tmp_path: Path) -> None:
-    place(tmp_path, "friendly", "1", day=1)
-    place(tmp_path, "friendly", "2", day=2)
-    registry = AdapterRegistry(tmp_path)
-    registry.pin("friendly", "1")
-    registry.unpin("friendly")
-    assert registry.resolve("friendly").manifest.version == "2"
-
-
-def test_a_version_that_is_not_there_cannot_be_pinned(tmp_path: Path) -> None:
+def test_a_version_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
     place(tmp_path, "friendly", "1")
     with pytest.raises(AdapterError, match="friendly has no version '3'; it has 1"):
-        AdapterRegistry(tmp_path).pin("friendly", "3")
+        AdapterRegistry(tmp_path).resolve("friendly@3")
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
@@ -173,6 +194,193 @@ def test_a_manifest_error_names_the_field(tmp_path: Path, change: dict[str, Any]
         AdapterRegistry(tmp_path).resolve("friendly@1")
 
 
+def test_an_endless_manifest_is_not_read(tmp_path: Path) -> None:
+    folder = place(tmp_path, "friendly", "1")
+    with (folder / MANIFEST_FILE).open("ab") as file:
+        file.truncate(2_000_000)
+    with pytest.raises(AdapterError, match="larger than 1,000,000 bytes"):
+        AdapterRegistry(tmp_path).resolve("friendly@1")
+
+
+def test_what_training_measured_may_be_nested(tmp_path: Path) -> None:
+    folder = place(tmp_path, "friendly", "1")
+    metrics = {"loss": {"first": 2.5, "last": 0.75}, "epochs": 2}
+    write_manifest(folder, read_manifest(folder).model_copy(update={"metrics": metrics}))
+    assert AdapterRegistry(tmp_path).resolve("friendly").manifest.metrics == metrics
+
+
+# Adapters that come with the product
+
+
+def test_shipped_adapters_stand_beside_those_of_the_home(tmp_path: Path) -> None:
+    place(tmp_path / "shipped", "grounded", "1")
+    place(tmp_path / "home", "brand", "1")
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    assert [(one.manifest.name, registry.is_shipped(one)) for one in registry.list()] == [
+        ("brand", False),
+        ("grounded", True),
+    ]
+
+
+def test_nothing_need_be_shipped(tmp_path: Path) -> None:
+    place(tmp_path / "home", "brand", "1")
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    assert [one.manifest.name for one in registry.list()] == ["brand"]
+
+
+def test_a_newer_version_of_a_shipped_adapter_is_what_its_name_means(tmp_path: Path) -> None:
+    place(tmp_path / "shipped", "grounded", "1", day=1)
+    place(tmp_path / "home", "grounded", "2", day=2)
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    assert registry.resolve("grounded").manifest.reference == "grounded@2"
+    assert registry.resolve("grounded@1").folder == tmp_path / "shipped" / "grounded" / "1"
+
+
+@pytest.mark.slow
+def test_an_adapter_does_not_take_the_version_of_a_shipped_one(
+    tmp_path: Path, make_adapter: MakeAdapter, prepared: PreparedBase
+) -> None:
+    AdapterRegistry(tmp_path / "shipped").install(make_adapter(seed=1), "friendly", prepared)
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    with pytest.raises(AdapterError, match="friendly@1 is installed with other weights"):
+        registry.install(make_adapter(seed=2), "friendly", prepared)
+
+
+def test_a_shipped_adapter_is_not_removed(tmp_path: Path) -> None:
+    folder = place(tmp_path / "shipped", "grounded", "1")
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    with pytest.raises(AdapterError, match="comes with Lorebot"):
+        registry.remove(registry.resolve("grounded"))
+    assert folder.is_dir()
+
+
+# Verdicts
+
+
+def test_an_adapter_without_an_evaluation_has_no_verdict(tmp_path: Path) -> None:
+    place(tmp_path, "friendly", "1")
+    registry = AdapterRegistry(tmp_path)
+    assert registry.verdict(registry.resolve("friendly")) is None
+
+
+def test_a_later_evaluation_replaces_the_verdict_and_leaves_the_adapter_alone(tmp_path: Path) -> None:
+    folder = place(tmp_path, "friendly", "1")
+    registry, manifest = AdapterRegistry(tmp_path), (folder / MANIFEST_FILE).read_bytes()
+    adapter = registry.resolve("friendly")
+    write_verdict(registry.evaluation_folder(adapter), measured(adapter, passed=False))
+    write_verdict(registry.evaluation_folder(adapter), measured(adapter, passed=True))
+    assert registry.verdict(adapter) == measured(adapter, passed=True)
+    assert (folder / MANIFEST_FILE).read_bytes() == manifest
+
+
+def test_a_verdict_says_nothing_about_other_weights(tmp_path: Path) -> None:
+    place(tmp_path, "friendly", "1")
+    registry = AdapterRegistry(tmp_path)
+    adapter = registry.resolve("friendly")
+    other = measured(adapter).model_copy(update={"adapter_hash": "1" * 64})
+    write_verdict(registry.evaluation_folder(adapter), other)
+    assert registry.verdict(adapter) is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"passed": true}'])
+def test_an_evaluation_that_cannot_be_read_counts_as_none(tmp_path: Path, text: str) -> None:
+    folder = place(tmp_path, "friendly", "1")
+    (folder / EVALUATION_FILE).write_text(text)
+    registry = AdapterRegistry(tmp_path)
+    assert registry.verdict(registry.resolve("friendly")) is None
+
+
+def test_a_shipped_adapter_comes_with_its_verdict(tmp_path: Path) -> None:
+    folder = place(tmp_path / "shipped", "grounded", "1")
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    adapter = registry.resolve("grounded")
+    write_verdict(folder, measured(adapter))
+    assert registry.verdict(adapter) == measured(adapter)
+
+
+def test_an_evaluation_of_a_shipped_adapter_is_kept_in_the_home_and_goes_first(tmp_path: Path) -> None:
+    folder = place(tmp_path / "shipped", "grounded", "1")
+    registry = AdapterRegistry(tmp_path / "home", tmp_path / "shipped")
+    adapter = registry.resolve("grounded")
+    write_verdict(folder, measured(adapter, passed=True))
+    write_verdict(registry.evaluation_folder(adapter), measured(adapter, passed=False))
+    assert registry.verdict(adapter) == measured(adapter, passed=False)
+    assert [file.name for file in folder.iterdir()].count(EVALUATION_FILE) == 1
+    assert [one.manifest.reference for one in registry.list()] == ["grounded@1"]
+
+
+@pytest.mark.slow
+def test_a_verdict_from_elsewhere_is_not_installed(
+    tmp_path: Path, make_adapter: MakeAdapter, prepared: PreparedBase
+) -> None:
+    trained = make_adapter()
+    write_verdict(trained, measured(InstalledAdapter(trained, read_manifest(trained))))
+    registry = AdapterRegistry(tmp_path)
+    assert registry.verdict(registry.install(trained, "friendly", prepared)) is None
+
+
+# Removing and exporting
+
+
+def test_a_removed_version_is_gone_with_all_that_was_measured(tmp_path: Path) -> None:
+    place(tmp_path, "friendly", "1")
+    place(tmp_path, "friendly", "2", day=2)
+    registry = AdapterRegistry(tmp_path)
+    adapter = registry.resolve("friendly@2")
+    write_verdict(registry.evaluation_folder(adapter), measured(adapter))
+    registry.remove(adapter)
+    assert [path.name for path in (tmp_path / "friendly").iterdir()] == ["1"]
+
+
+def test_the_parent_of_another_adapter_is_not_removed(tmp_path: Path) -> None:
+    place(tmp_path, "friendly", "1")
+    place(tmp_path, "warm", "1", parent="friendly@1")
+    registry = AdapterRegistry(tmp_path)
+    with pytest.raises(AdapterError, match=r"friendly@1 is the parent of warm@1; remove that first"):
+        registry.remove(registry.resolve("friendly"))
+    assert registry.resolve("friendly").folder.is_dir()
+
+
+def test_an_export_holds_the_adapter_and_its_voice_card(tmp_path: Path) -> None:
+    folder = place_files(tmp_path / "home", "friendly", "1")
+    registry = AdapterRegistry(tmp_path / "home")
+    registry.export(registry.resolve("friendly"), tmp_path / "out" / "friendly")
+    exported = {file.name: file.read_bytes() for file in (tmp_path / "out" / "friendly").iterdir()}
+    assert exported == {
+        name: (folder / name).read_bytes() for name in (CONFIG_FILE, WEIGHTS_FILE, MANIFEST_FILE)
+    }
+
+
+@pytest.mark.slow
+def test_an_export_is_read_by_peft(tmp_path: Path, make_adapter: MakeAdapter, prepared: PreparedBase) -> None:
+    from peft import PeftConfig
+    from safetensors.numpy import load_file
+
+    registry = AdapterRegistry(tmp_path / "home")
+    registry.export(registry.install(make_adapter(), "friendly", prepared), tmp_path / "out")
+    assert PeftConfig.from_pretrained(str(tmp_path / "out")).r == 2
+    assert len(load_file(tmp_path / "out" / WEIGHTS_FILE)) == 120
+
+
+def test_an_export_overwrites_nothing(tmp_path: Path) -> None:
+    place_files(tmp_path / "home", "friendly", "1")
+    registry = AdapterRegistry(tmp_path / "home")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(AdapterError, match="name a new or empty folder"):
+        registry.export(registry.resolve("friendly"), tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_damaged_adapter_is_not_exported(tmp_path: Path) -> None:
+    folder = place_files(tmp_path / "home", "friendly", "1")
+    (folder / WEIGHTS_FILE).write_bytes(b"cut sh")
+    registry = AdapterRegistry(tmp_path / "home")
+    with pytest.raises(AdapterError, match="is not the file its manifest describes"):
+        registry.export(registry.resolve("friendly"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 # Installing
 
 
@@ -224,7 +432,7 @@ def test_a_refused_adapter_leaves_nothing_behind(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["base", "brand.v2", "Friendly", "../friendly", ""])
+@pytest.mark.parametrize("name", ["base", "auto", "default", "brand.v2", "Friendly", "../friendly", ""])
 def test_a_name_that_cannot_be_used_is_refused(
     tmp_path: Path, make_adapter: MakeAdapter, prepared: PreparedBase, name: str
 ) -> None:

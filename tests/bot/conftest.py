@@ -3,11 +3,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adapters.base_model import ModelLocation, base_digest
+from adapters.files import sha256_file
+from adapters.manifest import CONFIG_FILE, WEIGHTS_FILE, AdapterManifest, write_manifest
+from adapters.verdict import Verdict, write_verdict
 from bot.cli import main
+from bot.models import locate_model
+from bot.settings import ModelSettings
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -22,6 +30,7 @@ class Finished:
 
 
 Lorebot = Callable[..., Finished]
+MakeVoice = Callable[..., Path]
 
 
 @pytest.fixture
@@ -82,3 +91,53 @@ def office(own_documents: Path, monkeypatch: pytest.MonkeyPatch, models: Path) -
     (own_documents / "home" / "models").symlink_to(models)
     monkeypatch.chdir(own_documents)
     return own_documents
+
+
+@pytest.fixture(scope="session")
+def base_sha256(models: Path) -> str:
+    """What adapters of the default base model name it by."""
+    model = locate_model("models.generation", ModelSettings().generation)
+    return base_digest(ModelLocation(model.path.parent, model.path.name, model.name), models)
+
+
+@pytest.fixture
+def make_voice(base_sha256: str) -> MakeVoice:
+    """Put a version of an adapter where a registry looks: right in all that is checked before it is loaded.
+
+    `passed` gives it a verdict; without one it was never measured.
+    """
+
+    def make(
+        registry: Path,
+        reference: str,
+        passed: bool | None = True,
+        reasons: tuple[str, ...] = (),
+        **fields: Any,
+    ) -> Path:
+        name, _, version = reference.partition("@")
+        folder = registry / name / version
+        folder.mkdir(parents=True)
+        (folder / WEIGHTS_FILE).write_bytes(reference.encode())
+        (folder / CONFIG_FILE).write_text("{}", encoding="utf-8")
+        described = {
+            "name": name,
+            "version": version,
+            "weights_sha256": sha256_file(folder / WEIGHTS_FILE),
+            "config_sha256": sha256_file(folder / CONFIG_FILE),
+            "base_model": "SmolLM2",
+            "base_sha256": base_sha256,
+            "chat_template_sha256": "0" * 64,
+            "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "created_by": "test",
+        }
+        manifest = AdapterManifest(**{**described, **fields})
+        write_manifest(folder, manifest)
+        if passed is not None:
+            moment = datetime(2026, 1, 2, tzinfo=UTC)
+            verdict = Verdict(
+                adapter_hash=manifest.hash, passed=passed, reasons=reasons, figures={}, measured_at=moment
+            )
+            write_verdict(folder, verdict)
+        return folder
+
+    return make

@@ -37,6 +37,7 @@ class Script:
 
     model = "script"
     ready = True
+    queue_number = 0
 
     def __init__(self, *pieces: str, error: str = "") -> None:
         self._pieces = pieces
@@ -45,7 +46,7 @@ class Script:
         self.requests: list[GenerationRequest] = []
 
     def resolve(self, adapter: str) -> AdapterVersion:
-        return AdapterVersion(adapter, "", "")
+        return AdapterVersion(adapter, "", "", ("glad", "lucki"))
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
         self.requests.append(request)
@@ -73,9 +74,9 @@ async def office(own_documents: Path, models: Path) -> AsyncIterator[Assembly]:
     await assembly.close()
 
 
-def engine(office: Assembly, model: Script) -> Assistant:
+def engine(office: Assembly, model: Script, adapter: str = "base") -> Assistant:
     office.__dict__["generator"] = model
-    return office.assistant("base")
+    return office.speaking_as(adapter)
 
 
 async def answer(assistant: Assistant, question: str, *history: Turn) -> Answer:
@@ -261,3 +262,51 @@ def test_documents_of_one_uri_in_two_sources_are_two_documents() -> None:
         for n, (source, uri, title) in enumerate(places)
     ]
     assert [document.title for document in nearest_documents(passages)] == ["Wiki", "Drive"]
+
+
+async def test_a_trained_adapter_that_declines_is_believed_where_the_search_is_not_sure(
+    office: Assembly,
+) -> None:
+    decline = Script("The evidence does not hold the answer.")
+
+    doubtful = await answer(engine(office, decline, "grounded"), "What does the visitors' barrier cost?")
+    certain = await answer(engine(office, decline, "grounded"), CODE)
+
+    assert doubtful.abstained
+    assert doubtful.nearest
+    assert "4711" in certain.text
+
+
+async def test_what_an_adapter_says_from_the_best_evidence_needs_no_quotation(office: Assembly) -> None:
+    said = await answer(engine(office, Script("The barrier code is 4711 [1]."), "grounded"), CODE)
+
+    assert [sentence.action for sentence in said.sentences] == ["kept"]
+
+
+async def test_a_voice_may_use_its_own_words_but_not_state_with_them(office: Assembly) -> None:
+    coloured = await answer(engine(office, Script("Lucky you: the barrier code is 4711 [1].")), CODE)
+    stating = await answer(engine(office, Script("Glad and lucky [1].")), CODE)
+
+    assert coloured.text.startswith("Lucky you: the barrier code is 4711 [1].")
+    assert not stating.text.startswith("Glad")
+
+
+async def test_each_place_is_answered_in_its_own_voice(office: Assembly) -> None:
+    model = Script("The barrier code is 4711 [1].")
+    office.__dict__["generator"] = model
+    assistant = office.assistant(lambda place: "warm" if place.platform == "terminal" else "formal")
+
+    said = await answer(assistant, CODE)
+
+    assert said.voice.name == "warm"
+    assert model.requests[-1].adapter == "warm"
+
+
+async def test_who_has_to_wait_is_told_so(office: Assembly) -> None:
+    model = Script("The barrier code is 4711 [1].")
+    model.queue_number = 5
+    assistant = engine(office, model)
+
+    events = [event async for event in assistant.answer(terminal_question(CODE, EVERYONE, ()))]
+
+    assert Progress("Busy: you are number 5") in events

@@ -237,3 +237,10 @@ def _streamed(text: str, size: int) -> list[CitedSentence]:
     stream = SentenceStream()
     found = [s for start in range(0, len(text), size) for s in stream.feed(text[start : start + size])]
     return found + stream.finish()
+
+
+def test_the_verb_may_is_no_month() -> None:
+    rule = evidence("Visitors under 8 may only enter with an adult, from 3 May.")
+
+    assert verify("Visitors under 8 can only enter with an adult.", (1,), [rule]).supported
+    assert not verify("Visitors can only enter with an adult from 8 May.", (1,), [rule]).supported

@@ -59,6 +59,7 @@ class Lines:
 
     model = "lines"
     ready = True
+    queue_number = 0
 
     def __init__(self, *sentences: str) -> None:
         self._sentences = sentences
@@ -104,7 +105,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[
 async def answer(library: Assembly, pair: Pair, *sentences: str) -> Answer:
     library.__dict__["generator"] = Lines(*sentences)
     asked = terminal_question(pair.question, frozenset({f"group:{INDEXED.index(pair)}"}))
-    return await collect_answer(library.assistant("base"), asked)
+    return await collect_answer(library.speaking_as("base"), asked)
 
 
 def named(name: str) -> Pair:
@@ -162,7 +163,7 @@ async def test_the_note_is_the_last_text_that_leaves(library: Assembly) -> None:
     library.__dict__["generator"] = Lines("A customer has 30 days to send an item back [1].")
     asked = terminal_question(pair.question, frozenset({f"group:{INDEXED.index(pair)}"}))
 
-    events = [event async for event in library.assistant("base").answer(asked)]
+    events = [event async for event in library.speaking_as("base").answer(asked)]
 
     texts = [event.text for event in events if isinstance(event, TextDelta)]
     assert texts[-1].lstrip().startswith("An older document says 14 days")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from bot.answerability import ANSWERABLE, answerability
-from bot.evidence import Evidence, EvidenceSelector
+from bot.evidence import MAX_READ, Evidence, EvidenceSelector, read_by_model, shown
 from bot.expectation import AnswerKind, expected, offers
 from bot.models import locate_model
 from knowledge.documents import FoundPassage
@@ -198,3 +199,26 @@ def _answerability(embed: Embed, question: str, passages: Sequence[FoundPassage]
     weights = _weights(question, passages)
     chosen = EvidenceSelector(embed).select(question, passages, weights)
     return answerability(question, chosen, passages, weights)
+
+
+def test_the_model_reads_the_best_pieces_and_none_far_behind_them(
+    found: tuple[FoundPassage, ...], embed: Embed
+) -> None:
+    evidence = EvidenceSelector(embed).select("How long do returns take?", found, {}, 5)
+    far = [dataclasses.replace(entry, score=10.0 - 5 * place) for place, entry in enumerate(evidence)]
+
+    assert read_by_model(evidence)[0] == evidence[0]
+    assert len(read_by_model(evidence)) <= MAX_READ
+    assert read_by_model(far) == (far[0],)
+    assert read_by_model(()) == ()
+
+
+def test_a_line_that_stands_in_the_prompt_already_is_not_shown_as_context_again(
+    found: tuple[FoundPassage, ...], embed: Embed
+) -> None:
+    evidence = EvidenceSelector(embed).select("Is the refund paid within five days?", found, {}, 5)
+    paid = next(entry for entry in evidence if entry.text.startswith("It is paid"))
+    before = next(entry for entry in evidence if entry.text == paid.lead)
+
+    assert shown([paid]) == [(paid.context, paid.text)]
+    assert shown([paid, before])[0] == (paid.context.removesuffix(f" | {paid.lead}"), paid.text)

@@ -36,6 +36,7 @@ class Silent:
 
     model = "silent"
     ready = True
+    queue_number = 0
 
     def resolve(self, adapter: str) -> AdapterVersion:
         return AdapterVersion(adapter, "", "")
@@ -124,7 +125,7 @@ async def test_a_question_ends_in_the_index_it_began_with(opening: Opening) -> N
     before = opening()
     index_everything(before)
     generation = before.catalog.generation()
-    events = before.assistant("base").answer(terminal_question(CODE, frozenset({"everyone"}), ()))
+    events = before.speaking_as("base").answer(terminal_question(CODE, frozenset({"everyone"}), ()))
     first = await anext(events)
 
     later = opening(OTHER_WORDS)

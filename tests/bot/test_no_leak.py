@@ -48,6 +48,7 @@ class Gossip:
 
     model = "gossip"
     ready = True
+    queue_number = 0
 
     def __init__(self, says: str) -> None:
         self._says = says
@@ -125,7 +126,7 @@ def test_nothing_in_an_answer_tells_of_a_document_that_not_all_its_readers_may_s
     model = Gossip(gossip)
     company.__dict__["generator"] = model
 
-    events = asyncio.run(events_of(company.assistant("base"), question))
+    events = asyncio.run(events_of(company.speaking_as("base"), question))
 
     *_, last = events
     assert isinstance(last, Answered)
@@ -147,7 +148,7 @@ def test_an_answer_rests_on_a_document_that_all_its_readers_may_see(company: Ass
     company.__dict__["generator"] = Gossip("")
     question = Question("q", text, asker, Place("slack", "C1", frozenset({audience, "group:other"})))
 
-    *_, last = asyncio.run(events_of(company.assistant("base"), question))
+    *_, last = asyncio.run(events_of(company.speaking_as("base"), question))
 
     assert isinstance(last, Answered)
     assert {citation.uri for citation in last.answer.citations} == {f"{source}notes.md"}

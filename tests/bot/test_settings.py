@@ -38,7 +38,7 @@ def test_five_lines_are_enough(folder: Path) -> None:
 
     assert settings.home == folder / "data"
     assert settings.sources[0].path == folder / "documents"
-    assert settings.generation.adapter == "base"
+    assert settings.generation.adapter == "auto"
 
 
 def test_the_file_in_the_working_folder_is_used_unless_another_is_named(
