@@ -176,7 +176,7 @@ def _collate(rows: Sequence[dict[str, Any]], padding: int) -> dict[str, torch.Te
 def progress_reporter(
     report: Callable[[TrainingProgress], None], cancelled: threading.Event
 ) -> TrainerCallback:
-    """A callback that tells how far the training is, and stops it with a checkpoint once `cancelled` is set."""
+    """A callback that tells how far the training is, and ends it with a checkpoint after `cancelled`."""
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
     class Reporter(TrainerCallback):  # type: ignore[misc]
