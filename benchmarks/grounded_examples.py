@@ -44,6 +44,7 @@ PASSAGES = 8
 PIECES = 5
 HELD_OUT_EVERY = 3
 WITHHELD = 120
+MOST_DECLINES = 500
 MOST_OF_LONG_DOCUMENTS = 120
 TABLE_ANSWERS, TABLE_DECLINES = 330, 60
 SEED = 7
@@ -235,6 +236,14 @@ def put_teams(folder: Path) -> tuple[list[Put], dict[str, list[dict[str, str]]]]
     return put_all(folder / "documents", rows), replies
 
 
+def _numbered_declines(rows: Sequence[Row]) -> Iterator[tuple[int, Row]]:
+    """Each row with the number of rows before it that decline, for those that decline, else 0."""
+    declined = 0
+    for row in rows:
+        yield declined if row.answer == DECLINE else 0, row
+        declined += row.answer == DECLINE
+
+
 def write(path: Path, rows: Sequence[Row], fields: Sequence[str]) -> None:
     """Write rows, with these fields alone, one JSON object a line."""
     lines = (json.dumps({name: asdict(row)[name] for name in fields}, ensure_ascii=False) for row in rows)
@@ -269,6 +278,7 @@ def main() -> None:
         distinct.setdefault((row.question, *row.evidence), row)
     training = list(distinct.values())
     random.Random(SEED).shuffle(training)
+    training = [row for place, row in _numbered_declines(training) if place < MOST_DECLINES]
     kept_out = list(from_articles(put_articles(articles, held_out, options.folder / "articles"), 10_000))
     options.folder.mkdir(parents=True, exist_ok=True)
     write(options.folder / "training.jsonl", training, ("question", "evidence", "answer"))
