@@ -74,7 +74,7 @@ class Batch:
     There is no padding: the rows' tokens stand one after the other in one run, and each attends to its own
     text only. Rows may come and go between any two runs (iteration-level scheduling, Yu et al. 2022, Orca,
     https://www.usenix.org/conference/osdi22/presentation/yu). Prompts are read one by one, so that they are
-    read in company exactly as alone. Answers are read ahead as in `greedy_tokens`.
+    read in company exactly as alone. Answers are read ahead with `draft_from`.
     """
 
     def __init__(self, base: LoadedBase, adapters: LoadedAdapters, openings: Openings) -> None:

@@ -1,10 +1,9 @@
-"""Greedy decoding, and the text of an answer as it grows."""
+"""What may be read ahead of an answer, and its text as it grows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adapters.chat import TokenDecoder
@@ -19,65 +18,13 @@ LONGEST_DRAFT = 10
 _WORD_IN_PROGRESS = re.compile(r"\S{1,64}\Z")
 
 
-def greedy_tokens(
-    model: Any,
-    prompt: Sequence[int],
-    max_new_tokens: int,
-    ends: frozenset[int],
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[int]:
-    """Yield the most probable tokens after `prompt`, until one of `ends`, the limit or `cancelled()`.
-
-    An answer that quotes its prompt is read ahead: where its last tokens stand earlier in the text, those
-    that followed there are checked in one run of the model, and the right ones cost no run of their own.
-    The tokens stay those of plain greedy decoding (speculative decoding, Leviathan et al. 2023, arXiv
-    2211.17192; drafts from the prompt, https://github.com/apoorvumang/prompt-lookup-decoding). Between
-    two steps of the iterator the model runs once at most; whoever stops iterating stops it.
-    """
-    import torch
-    from transformers import DynamicCache
-
-    def read(tokens: Sequence[int], positions: int) -> list[int]:
-        """Read `tokens`, and say what should follow each of the last `positions` of them."""
-        with torch.inference_mode():
-            logits = model(
-                input_ids=torch.tensor([tokens]),
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=positions,
-            ).logits
-            following: list[int] = logits[0].argmax(dim=-1).tolist()
-            return following
-
-    if max_new_tokens < 1:
-        return
-    cache = DynamicCache()
-    text = list(prompt)
-    ready: list[int] = []
-    for start in range(0, len(text), PREFILL_TOKENS):
-        if cancelled():
-            return
-        ready = read(text[start : start + PREFILL_TOKENS], 1)
-    reach, limit = FIRST_DRAFT, len(prompt) + max_new_tokens
-    while True:
-        for token in ready:
-            if token in ends or cancelled():
-                return
-            yield token
-            text.append(token)
-        if len(text) == limit:
-            return
-        draft = draft_from(text, min(reach, limit - len(text) - 1))
-        following = read([text[-1], *draft], len(draft) + 1)
-        right = next((place for place, token in enumerate(draft) if token != following[place]), len(draft))
-        cache.crop(right - len(draft))
-        ready = following[: right + 1]
-        if draft:
-            reach = min(reach + 2, LONGEST_DRAFT) if right == len(draft) else right + 1
-
-
 def draft_from(text: list[int], length: int) -> list[int]:
-    """At most `length` tokens that followed the last three or two of `text` where they stood before."""
+    """At most `length` tokens that followed the last three or two of `text` where they stood before.
+
+    An answer that quotes its prompt is read ahead with them: those that the model would have said too cost no
+    run of their own (speculative decoding, Leviathan et al. 2023, arXiv 2211.17192; drafts from the prompt,
+    https://github.com/apoorvumang/prompt-lookup-decoding).
+    """
     for size in (3, 2):
         tail = text[-size:]
         for start in range(len(text) - size - 1, -1, -1):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from adapters.generation import GenerationError
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +87,11 @@ def read_rows_apart(model: Any) -> None:
                 module, query, key, value, attention_mask, **options
             )
             return output
-        return _attend_rows(module.layer_idx, query[0], key[0], value[0], rows, options["scaling"]), None
+        _refuse_what_is_not_computed(options)
+        window = options.get("sliding_window") or None
+        return _attend_rows(
+            module.layer_idx, query[0], key[0], value[0], rows, options["scaling"], window
+        ), None
 
     AttentionInterface.register(ROW_ATTENTION, attend)
     AttentionMaskInterface.register(ROW_ATTENTION, sdpa_mask)
@@ -99,8 +105,9 @@ def _attend_rows(
     value: torch.Tensor,
     rows: Sequence[tuple[TextMemory, int]],
     scaling: float,
+    window: int | None,
 ) -> torch.Tensor:
-    """(heads, tokens, size) in; (1, tokens, heads, size) out."""
+    """(heads, tokens, size) in; (1, tokens, heads, size) out. A query sees the last `window` keys."""
     import torch
 
     outputs = []
@@ -108,21 +115,34 @@ def _attend_rows(
     for memory, tokens in rows:
         part = slice(start, start + tokens)
         keys, values = memory.write(layer, key[:, part], value[:, part])
+        if window is not None:
+            keys, values = keys[:, -(window + tokens - 1) :], values[:, -(window + tokens - 1) :]
         attend = _attend_few if tokens <= _FEW_QUERIES else _attend_many
-        outputs.append(attend(query[:, part], keys, values, scaling))
+        outputs.append(attend(query[:, part], keys, values, scaling, window))
         start += tokens
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0)
 
 
-def _visible(queries: int, keys: int) -> torch.Tensor:
-    """Which keys each query sees: all up to its own place. (queries, keys)."""
+def _refuse_what_is_not_computed(options: Mapping[str, Any]) -> None:
+    """Raise `GenerationError` for a kind of attention that these rows would compute wrongly."""
+    unknown = sorted(key for key in ("softcap", "s_aux", "head_mask") if options.get(key) is not None)
+    if unknown:
+        raise GenerationError(
+            f"The base model's attention uses {', '.join(unknown)}, which Lorebot does not compute; name "
+            "another model in `models.generation`."
+        )
+
+
+def _visible(queries: int, keys: int, window: int | None) -> torch.Tensor:
+    """Which keys each query sees: the last `window` up to its own place, or all. (queries, keys)."""
     import torch
 
-    return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+    seen = torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries)
+    return seen if window is None else seen.triu(keys - queries - window + 1)
 
 
 def _attend_few(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float, window: int | None
 ) -> torch.Tensor:
     import torch
 
@@ -132,14 +152,14 @@ def _attend_few(
     grouped = query.reshape(shared, heads // shared * queries, size)
     scores = torch.bmm(grouped, keys.transpose(1, 2)).mul_(scaling)
     if queries > 1:
-        hidden = ~_visible(queries, keys.shape[1]).repeat(heads // shared, 1)
+        hidden = ~_visible(queries, keys.shape[1], window).repeat(heads // shared, 1)
         scores.masked_fill_(hidden, float("-inf"))
     weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
     return torch.bmm(weights, values).view(heads, queries, size)
 
 
 def _attend_many(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float, window: int | None
 ) -> torch.Tensor:
     import torch
 
@@ -150,6 +170,6 @@ def _attend_many(
         query.unsqueeze(0),
         keys.unsqueeze(0),
         values.unsqueeze(0),
-        attn_mask=_visible(query.shape[1], keys.shape[1]),
+        attn_mask=_visible(query.shape[1], keys.shape[1], window),
         scale=scaling,
     )[0]

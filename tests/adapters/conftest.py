@@ -20,6 +20,7 @@ from adapters.files import sha256_file
 from adapters.manifest import CONFIG_FILE, WEIGHTS_FILE, AdapterManifest, write_manifest
 
 MakeAdapter = Callable[..., Path]
+PlainDecoding = Callable[..., list[int]]
 
 
 @pytest.fixture(scope="session")
@@ -104,3 +105,24 @@ def describe(folder: Path, fields: dict[str, Any]) -> None:
         "config_sha256": sha256_file(folder / CONFIG_FILE),
     }
     write_manifest(folder, AdapterManifest(**{**fields, **hashes}))
+
+
+@pytest.fixture(scope="session")
+def plainly() -> PlainDecoding:
+    """The most probable tokens after a prompt as transformers itself decodes them, without an end token."""
+
+    def decode(
+        model: Any, prompt: list[int], new_tokens: int, ends: frozenset[int] = frozenset()
+    ) -> list[int]:
+        import torch
+
+        said = model.generate(
+            input_ids=torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            do_sample=False,
+            max_new_tokens=new_tokens,
+            eos_token_id=sorted(ends) or None,
+        )
+        return [token for token in said[0, len(prompt) :].tolist() if token not in ends]
+
+    return decode

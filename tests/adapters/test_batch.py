@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 
 from adapters.base_model import LoadedBase, ModelLocation, PreparedBase, load_base
 from adapters.batch import Batch, Row
-from adapters.decoding import greedy_tokens
 from adapters.generation import Message
 from adapters.lora import LoadedAdapters
 from adapters.openings import Openings
@@ -109,7 +109,7 @@ def test_answers_written_together_are_those_written_alone(bench: Bench) -> None:
 
 
 def test_an_answer_is_that_of_plain_decoding_with_peft(
-    location: ModelLocation, cache_folder: Path, bench: Bench
+    location: ModelLocation, cache_folder: Path, bench: Bench, plainly: Callable[..., list[int]]
 ) -> None:
     from peft import PeftModel
 
@@ -117,9 +117,29 @@ def test_an_answer_is_that_of_plain_decoding_with_peft(
     for voice in bench.voices:
         model = PeftModel.from_pretrained(base.model, voice.folder)
         prompt = base.tokenizer.encode((SYSTEM, Message("user", TEXTS[1])))
-        expected = list(greedy_tokens(model, prompt, NEW_TOKENS, frozenset()))
+        expected = plainly(model, prompt, NEW_TOKENS)
         assert bench.write(bench.row(TEXTS[1], voice)) == [expected]
         model.unload()
+
+
+def test_a_model_with_a_sliding_window_sees_no_more_than_the_window(
+    base: LoadedBase, plainly: Callable[..., list[int]]
+) -> None:
+    import torch
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = MistralConfig(
+        vocab_size=base.model.config.vocab_size, num_key_value_heads=2, sliding_window=8, **size
+    )
+    model = MistralForCausalLM(config).eval()
+    torch.nn.init.normal_(model.lm_head.weight)
+    prompt = base.tokenizer.encode((SYSTEM, Message("user", TEXTS[1])))
+    expected = plainly(model, prompt, NEW_TOKENS)
+    assert Bench(replace(base, model=model), ()).write(Row("", prompt, 0, NEW_TOKENS, frozenset())) == [
+        expected
+    ]
 
 
 def test_a_newcomer_changes_no_answer_in_the_making(bench: Bench) -> None:

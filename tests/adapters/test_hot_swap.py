@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.base_model import ModelLocation, PreparedBase, load_base
-from adapters.decoding import AnswerText, greedy_tokens
+from adapters.decoding import AnswerText
 from adapters.generation import GenerationRequest, Message
 from adapters.local import LocalGenerator
 from adapters.registry import AdapterRegistry
@@ -20,6 +20,7 @@ from adapters.registry import AdapterRegistry
 pytestmark = pytest.mark.slow
 
 MakeAdapter = Callable[..., Path]
+Plainly = Callable[..., list[int]]
 Answers = Mapping[tuple[str, tuple[Message, ...]], str]
 
 VERSIONS = ("1", "2", "3")
@@ -62,7 +63,9 @@ def small_model(prepared: PreparedBase, tmp_path_factory: pytest.TempPathFactory
     return ModelLocation(folder, None, "small")
 
 
-def open_shop(location: ModelLocation, cache: Path, folder: Path, make_adapter_for: MakeAdapter) -> Shop:
+def open_shop(
+    location: ModelLocation, cache: Path, folder: Path, make_adapter_for: MakeAdapter, plainly: Plainly
+) -> Shop:
     """Install three versions and let PEFT and plain decoding say, one by one, what each answers."""
     from peft import PeftModel
 
@@ -76,9 +79,8 @@ def open_shop(location: ModelLocation, cache: Path, folder: Path, make_adapter_f
         for question in QUESTIONS:
             prompt = base.tokenizer.encode(question)
             answer = AnswerText(base.tokenizer.decoding(), ())
-            pieces = [
-                answer.push(token) for token in greedy_tokens(model, prompt, NEW_TOKENS, base.tokenizer.ends)
-            ]
+            tokens = plainly(model, prompt, NEW_TOKENS, base.tokenizer.ends)
+            pieces = [answer.push(token) for token in tokens]
             alone[installed.version.hash, question] = "".join(pieces) + answer.finish()
         model.unload()
     assert len(set(alone.values())) == len(alone)
@@ -128,10 +130,13 @@ async def ask_while_swapping(shop: Shop, generator: LocalGenerator, swaps: int) 
 
 @pytest.fixture(scope="module")
 def small_shop(
-    small_model: ModelLocation, tmp_path_factory: pytest.TempPathFactory, make_adapter_for: MakeAdapter
+    small_model: ModelLocation,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_adapter_for: MakeAdapter,
+    plainly: Plainly,
 ) -> Shop:
     cache, folder = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("registry")
-    return open_shop(small_model, cache, folder, make_adapter_for)
+    return open_shop(small_model, cache, folder, make_adapter_for, plainly)
 
 
 async def test_no_answer_fails_is_mixed_or_names_another_voice_in_200_swaps(small_shop: Shop) -> None:
@@ -169,9 +174,13 @@ async def test_a_question_in_flight_ends_in_the_voice_it_began_in(small_shop: Sh
 
 
 async def test_the_real_model_swaps_under_load_too(
-    location: ModelLocation, cache_folder: Path, tmp_path: Path, make_adapter_for: MakeAdapter
+    location: ModelLocation,
+    cache_folder: Path,
+    tmp_path: Path,
+    make_adapter_for: MakeAdapter,
+    plainly: Plainly,
 ) -> None:
-    shop = open_shop(location, cache_folder, tmp_path, make_adapter_for)
+    shop = open_shop(location, cache_folder, tmp_path, make_adapter_for, plainly)
     generator = shop.generator()
     answers = await ask_while_swapping(shop, generator, swaps=9)
     await generator.close()

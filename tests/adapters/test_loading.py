@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adapters.base_model import LoadedBase, ModelLocation, PreparedBase, prepare_base
 from adapters.chat import ChatTokenizer
-from adapters.decoding import AnswerText, greedy_tokens
+from adapters.decoding import AnswerText
 from adapters.generation import GenerationError, Message
 from adapters.precision import quicker_precision
 
@@ -201,90 +199,6 @@ def test_a_message_cannot_end_itself(chat: ChatTokenizer, token: str) -> None:
 
 
 # Answers
-
-
-@pytest.mark.slow
-def test_greedy_decoding_is_that_of_transformers(base: LoadedBase) -> None:
-    import torch
-
-    prompt = base.tokenizer.encode(QUESTION)
-    expected = base.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=30)
-    tokens = list(greedy_tokens(base.model, prompt, 30, base.tokenizer.ends))
-    assert tokens == [
-        token for token in expected[0, len(prompt) :].tolist() if token not in base.tokenizer.ends
-    ]
-
-
-@pytest.mark.slow
-def test_a_long_prompt_read_in_pieces_gives_the_same_answer(base: LoadedBase) -> None:
-    import torch
-
-    prompt = base.tokenizer.encode(
-        (Message("user", "Our shop opens at nine. " * 110 + "When does it open?"),)
-    )
-    assert len(prompt) > 512
-    expected = base.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=8)
-    assert list(greedy_tokens(base.model, prompt, 8, frozenset())) == expected[0, len(prompt) :].tolist()
-
-
-def repetition(base: LoadedBase) -> list[int]:
-    """A prompt in the middle of a text that repeats itself."""
-    text = "Opened items go back within 30 days, with the receipt, to any of our 14 shops. " * 5
-    return base.tokenizer.encode((Message("user", text),))[:-12]
-
-
-@pytest.mark.slow
-def test_reading_ahead_changes_no_token(base: LoadedBase) -> None:
-    import torch
-
-    prompt = repetition(base)
-    expected = base.model.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=40)
-    assert list(greedy_tokens(base.model, prompt, 40, frozenset())) == expected[0, len(prompt) :].tolist()
-
-
-@pytest.mark.slow
-def test_an_answer_that_quotes_its_prompt_needs_fewer_runs_than_tokens(base: LoadedBase) -> None:
-    model = Counted(base.model)
-    assert len(list(greedy_tokens(model, repetition(base), 40, frozenset()))) == 40
-    assert model.runs < 15
-
-
-class Counted:
-    """The model, counting how often it runs."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.runs = 0
-
-    def __call__(self, **inputs: Any) -> Any:
-        self.runs += 1
-        return self.model(**inputs)
-
-
-@pytest.mark.slow
-def test_whoever_stops_reading_stops_the_model(base: LoadedBase) -> None:
-    model = Counted(base.model)
-    tokens: Iterator[int] = greedy_tokens(model, base.tokenizer.encode(QUESTION), 100, base.tokenizer.ends)
-    for _ in range(3):
-        next(tokens)
-    assert model.runs <= 3
-
-
-@pytest.mark.slow
-def test_cancelling_stops_within_one_token(base: LoadedBase) -> None:
-    model = Counted(base.model)
-    prompt = base.tokenizer.encode(QUESTION)
-    tokens = greedy_tokens(model, prompt, 100, base.tokenizer.ends, lambda: model.runs >= 3)
-    assert len(list(tokens)) < 100
-    assert model.runs == 3
-
-
-@pytest.mark.slow
-def test_a_cancelled_prompt_is_not_read_to_its_end(base: LoadedBase) -> None:
-    model = Counted(base.model)
-    prompt = base.tokenizer.encode((Message("user", "Our shop opens at nine. " * 300),))
-    assert list(greedy_tokens(model, prompt, 5, frozenset(), lambda: model.runs >= 1)) == []
-    assert model.runs == 1
 
 
 def pieces_of(chat: ChatTokenizer, text: str, *stop: str) -> list[str]:
