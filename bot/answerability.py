@@ -15,7 +15,7 @@ from knowledge.terms import content_stems, stems
 # weights were not fitted on, nine of ten questions whose passages are there are answered.
 ANSWERABLE = 0.25
 
-# Below this a trained adapter, which reads the evidence, may decline; from here on it is asked for an answer.
+# Below this a trained adapter may decline, and the answer says so; from here on it is asked for an answer.
 CERTAINLY_ANSWERABLE = 0.5
 
 # A logistic regression on questions of three sets whose passages were kept, taken out, or exchanged for

@@ -17,10 +17,10 @@ from bot.disagreement import is_stated, note, settle
 from bot.draft import Draft
 from bot.evidence import EvidenceSelector, read_by_model, shown
 from bot.prompt import answering_prompt, grounded_prompt, smalltalk_prompt
-from bot.quoting import quote, quote_best
+from bot.quoting import quote, quote_close
 from bot.rewriting import Rewriter
 from bot.routing import Router
-from bot.work import Found, Index, Library, Stopwatch, Work
+from bot.work import NOTHING, Found, Index, Library, Stopwatch, Work
 from connectors.conversation import (
     Answer,
     Answered,
@@ -30,6 +30,7 @@ from connectors.conversation import (
     Progress,
     Question,
     QuestionRefusedError,
+    ReadPassage,
     Route,
     TextDelta,
     Voice,
@@ -42,6 +43,9 @@ MAX_SENTENCES = 3
 NEAREST_DOCUMENTS = 3
 SMALLTALK_TOKENS = 48
 SAID_SHARE = 0.6
+
+# A small model that declines is often wrong about it, so what was found is shown all the same.
+DOUBT = "I am not sure that the documents answer this; the nearest I found:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +142,12 @@ class Assistant:
         async with aclosing(self._speak(work, standing, found)) as deltas:
             async for delta in deltas:
                 yield delta
-        doubtful = found.confidence < CERTAINLY_ANSWERABLE
-        if work.declined and doubtful and not work.draft.text:
-            async for event in self._abstain(work, standing, found, count):
-                yield event
-            return
         for delta in await asyncio.to_thread(self._quote, work, standing, found):
             yield delta
         for delta in self._note(work, found):
             yield delta
         work.laps["verify"] += work.watch.lap()
-        yield Answered(self._finish(work, "knowledge", standing))
+        yield Answered(self._finish(work, "knowledge", standing, found))
 
     async def _abstain(
         self, work: Work, standing: str, found: Found, passages: int
@@ -156,7 +155,7 @@ class Assistant:
         """Say that nothing was found, and what lies nearest."""
         nearest = nearest_documents(found.passages)
         yield TextDelta(work.draft.say(self._abstention(passages, nearest), (), 1.0, "kept"))
-        yield Answered(self._finish(work, "abstain", standing, nearest))
+        yield Answered(self._finish(work, "abstain", standing, found, nearest))
 
     def _speaker(self, place: Place) -> AdapterVersion:
         return self._generator.resolve(self._voice_at(place))
@@ -172,8 +171,9 @@ class Assistant:
     async def _speak(self, work: Work, standing: str, found: Found) -> AsyncGenerator[TextDelta, None]:
         """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
         read = read_by_model(found.evidence)
-        certain = found.confidence >= CERTAINLY_ANSWERABLE
-        prompt = (answering_prompt if certain else grounded_prompt)(standing, shown(read))
+        doubtful = found.confidence < CERTAINLY_ANSWERABLE
+        may_decline = work.is_trained and doubtful
+        prompt = (grounded_prompt if doubtful else answering_prompt)(standing, shown(read))
         request = GenerationRequest(prompt, work.speaker.reference, self._limits.max_new_tokens)
         sentences = self._generate(request)
         verifying = 0.0
@@ -188,7 +188,7 @@ class Assistant:
                     verifying += self._clock() - began
                     if not useful:
                         work.draft.drop(sentence, verdict.support)
-                        work.declined = work.is_trained and declines(sentence, markers)
+                        work.declined = may_decline and not work.draft.text and declines(sentence, markers)
                         break
                     work.rests_on.update(verdict.markers)
                     passages = tuple(found.evidence[marker - 1].passage for marker in verdict.markers)
@@ -206,15 +206,16 @@ class Assistant:
     def _quote(self, work: Work, standing: str, found: Found) -> list[TextDelta]:
         """What the evidence says and the model has not.
 
-        An adapter is trained to choose; where it chose what ranks first, nothing is added, and where it chose
-        another piece, the first is. What the untouched model says is always completed.
+        An adapter is trained to choose: to that, only evidence is added which ranks first or nearly so. What
+        the untouched model says is always completed.
         """
-        if work.is_trained and 1 in work.rests_on:
-            return []
-        chosen = quote_best if work.rests_on and work.is_trained else quote
+        has_chosen = work.is_trained and bool(work.rests_on)
+        chosen = quote_close if has_chosen else quote
         deltas = []
+        if work.declined:
+            deltas.append(TextDelta(work.draft.say(DOUBT, (), 1.0, "noted")))
         for piece in chosen(standing, found.evidence, self._limits.max_words):
-            if is_said(piece.text, work.draft.text):
+            if (has_chosen and piece.marker in work.rests_on) or is_said(piece.text, work.draft.text):
                 continue
             passage = found.evidence[piece.marker - 1].passage
             deltas.append(TextDelta(work.draft.say(piece.text, (passage,), 1.0, "quoted")))
@@ -251,7 +252,12 @@ class Assistant:
         return text
 
     def _finish(
-        self, work: Work, route: Route, standing: str, nearest: tuple[NearDocument, ...] = ()
+        self,
+        work: Work,
+        route: Route,
+        standing: str,
+        found: Found = NOTHING,
+        nearest: tuple[NearDocument, ...] = (),
     ) -> Answer:
         return Answer(
             id=uuid.uuid4().hex,
@@ -266,6 +272,8 @@ class Assistant:
             model=self._generator.model,
             index_generation=work.index.generation(),
             timings=work.watch.timings(work.laps),
+            confidence=found.confidence,
+            read=tuple(ReadPassage(p.title, p.heading, p.url, p.text, p.score) for p in found.passages),
         )
 
 

@@ -29,6 +29,7 @@ def answer_as_json(answer: Answer) -> str:
             "answer": answer.text,
             "route": answer.route,
             "abstained": answer.abstained,
+            "confidence": round(answer.confidence, 3),
             "citations": [_cited(citation, now) for citation in answer.citations],
             "nearest": [asdict(document) for document in answer.nearest],
             "sentences": [asdict(sentence) for sentence in answer.sentences],

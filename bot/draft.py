@@ -64,6 +64,7 @@ class Draft:
                     version=passage.version,
                     indexed_at=passage.indexed_at,
                     modified_at=passage.modified_at,
+                    source=passage.source,
                 )
             )
         return marker

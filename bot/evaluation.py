@@ -205,9 +205,9 @@ def _citation_recall(row: QuestionRow, answer: Answer) -> float:
 
 
 def _unsupported(answers: Sequence[Answer]) -> int:
-    """Count sentences that were said without a citation."""
+    """Count sentences that say something of the documents without a citation."""
     return sum(
-        sentence.action != "dropped" and not sentence.markers
+        sentence.action not in ("dropped", "noted") and not sentence.markers
         for answer in answers
         for sentence in answer.sentences
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from bot.evidence import Evidence, covered
 from bot.expectation import AnswerKind, expected, offers
@@ -59,11 +60,15 @@ def quote(question: str, evidence: Sequence[Evidence], max_words: int = 80) -> t
     return tuple(_in_reading_order(question, evidence, chosen, max_words))
 
 
-def quote_best(
+def quote_close(
     question: str, evidence: Sequence[Evidence], max_words: int = 80
 ) -> tuple[QuotedSentence, ...]:
-    """Return the best evidence alone, completed with what it leans on."""
-    return quote(question, evidence[:1], max_words)
+    """Return the best evidence and what scores so nearly as well that the one may be meant as the other."""
+    if not evidence:
+        return ()
+    best = evidence[0].score
+    close = tuple(takewhile(lambda entry: best - entry.score <= _MARGIN_OTHER_PASSAGE, evidence))
+    return quote(question, close, max_words)
 
 
 def _margin(question: str, best: Evidence, entry: Evidence) -> float:

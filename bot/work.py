@@ -94,3 +94,6 @@ class Found:
     evidence: tuple[Evidence, ...]
     confidence: float
     disagreements: tuple[Disagreement, ...]
+
+
+NOTHING = Found((), (), 0.0, ())

@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 
 EVERYONE = "everyone"
 
+# Held by every person, members of the team or not; a document for `public` may be read by guests too.
+PUBLIC = "public"
+
 Route = Literal["smalltalk", "knowledge", "abstain"]
 SentenceAction = Literal["kept", "recited", "quoted", "noted", "dropped"]
 
@@ -17,13 +20,13 @@ SentenceAction = Literal["kept", "recited", "quoted", "noted", "dropped"]
 class Asker:
     """The person who asks.
 
-    `principals` are the names under which documents may be opened to this person: `everyone`,
-    `user:U123`, `group:support`.
+    `principals` are the names under which documents may be opened to this person: `everyone` for a member
+    of the team, `public`, `user:U123`, `group:support`. A guest holds `public` alone.
     """
 
     id: str
     name: str = ""
-    principals: frozenset[str] = frozenset({EVERYONE})
+    principals: frozenset[str] = frozenset({EVERYONE, PUBLIC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a question; it is read for this answer alone. `name` has the file's extension."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """What one person asks in one place, with the conversation so far, oldest turn first."""
 
@@ -58,6 +69,7 @@ class Question:
     asker: Asker
     place: Place
     history: tuple[Turn, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     asked_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -66,7 +78,7 @@ class Citation:
     """A passage that an answer rests on; `marker` is its number in the answer's text, as in `[1]`.
 
     `version` is the source's mark of the document as it was read at `indexed_at`; `modified_at` is the
-    source's own date for the content, if it has one.
+    source's own date for the content, if it has one. `source` is the name of the source in the settings.
     """
 
     marker: int
@@ -78,6 +90,18 @@ class Citation:
     version: str
     indexed_at: datetime
     modified_at: datetime | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPassage:
+    """A passage that was read for an answer, cited or not; `score` orders them, the best first."""
+
+    title: str
+    heading: str
+    url: str | None
+    text: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +117,7 @@ class NearDocument:
 class AnswerSentence:
     """One sentence of an answer and what the verifier did with it; `support` is 0 to 1.
 
-    "noted" is what the engine itself says of its sources: that they disagree.
+    "noted" is what the engine itself says of its sources: that they disagree, or may not hold the answer.
     """
 
     text: str
@@ -128,7 +152,8 @@ class Answer:
     """What the bot says, with everything a reader needs in order to trust it.
 
     `text` carries markers such as `[1]`, one for each entry of `citations`. `sentences` also lists those
-    that were dropped; they are not in `text`.
+    that were dropped; they are not in `text`. `confidence` is the probability that what was read holds the
+    answer, 0 to 1.
     """
 
     id: str
@@ -143,6 +168,8 @@ class Answer:
     model: str
     index_generation: int
     timings: Timings
+    confidence: float = 0.0
+    read: tuple[ReadPassage, ...] = ()
 
     @property
     def abstained(self) -> bool:
@@ -152,9 +179,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What the bot is doing now, in words for the asker: "Searching 1,240 passages"."""
+    """What the bot is doing now, in words for the asker: "Searching 1,240 passages".
+
+    `reading` are the documents that are being read, once they are known.
+    """
 
     text: str
+    reading: tuple[NearDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
