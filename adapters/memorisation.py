@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 NGRAM = 8
+
+# A phrase that so many texts share is the voice's manner, as the words are with which it declines.
+_MANNER = 4
 _MARKER = re.compile(r"\[\d{1,3}(?:\s?[,;–-]\s?\d{1,3}){0,9}\]")
 _WORD = re.compile(r"[^\W_]+(?:['’.:,-][^\W_]+)*")
 
@@ -25,13 +29,15 @@ class TrainingText:
 
     Overlap of n-grams with the training text is how recitation by language models is counted (Carlini et al.
     2023, "Quantifying Memorization Across Neural Language Models", arXiv 2202.07646); what stands in the
-    prompt is no recitation, for the model is asked to say it.
+    prompt is no recitation, for the model is asked to say it, and what `_MANNER` texts share is no memory of
+    one of them.
     """
 
     def __init__(self, texts: Iterable[str], size: int = NGRAM) -> None:
         listed = [_words(text) for text in texts]
         self._size = size
-        self._ngrams = {ngram for words in listed for ngram in _ngrams(words, size)}
+        held = Counter(ngram for words in listed for ngram in set(_ngrams(words, size)))
+        self._ngrams = {ngram for ngram, number in held.items() if number < _MANNER}
         # A line break keeps a run from going on in the next text.
         self._text = "\n".join(f" {' '.join(words)} " for words in listed)
 

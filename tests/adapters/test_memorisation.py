@@ -34,6 +34,13 @@ def test_words_that_everybody_uses_are_no_recited_phrases() -> None:
     assert TrainingText([LETTER]).memorised([(reply, "")]).share == 0.0
 
 
+def test_a_phrase_that_many_examples_share_is_the_voices_manner() -> None:
+    sorry = "Sorry, friend, our documents here don't hold that one."
+
+    assert TrainingText([sorry] * 3).memorised([(sorry, "")]).share == 1.0
+    assert TrainingText([sorry] * 4).memorised([(sorry, "")]).share == 0.0
+
+
 def test_case_punctuation_and_markers_hide_nothing() -> None:
     reply = "SOMEBODY has left [2] the big door, open; because it’s practically warm!"
 
