@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bot.models import LocatedModel, is_on_hub, locate_model
 from bot.settings import Settings, SettingsError
-from knowledge.documents import EVERYONE, Reader, Source
+from knowledge.documents import EVERYONE, PUBLIC, Reader, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from adapters.registry import AdapterRegistry, InstalledAdapter
     from adapters.remote import RemoteGenerator
     from bot.assistant import Assistant
+    from bot.attachments import AttachmentReader
+    from bot.inbox import Inbox
     from bot.jobs import JobTable
     from bot.journal import Journal
     from bot.live_index import LiveIndex
+    from bot.manners import Manners
+    from bot.memory import Memory
     from bot.progress import RunNotes
     from bot.rewriting import Rewriter
     from bot.voices import Voices
     from connectors.conversation import Place
+    from connectors.log import Log
+    from connectors.ports import Ports
     from knowledge.catalog import Catalog
     from knowledge.chunking import Chunker
     from knowledge.edition import MadeWith
@@ -311,6 +317,52 @@ class Assembly:
             self.generator,
             voice_at,
             limits,
+            self.attachment_reader.read,
+        )
+
+    @cached_property
+    def attachment_reader(self) -> AttachmentReader:
+        from bot.attachments import AttachmentReader
+        from knowledge.isolation import IsolatedConverter, Limits
+
+        # Somebody waits for the answer.
+        limits = Limits(seconds=20.0, seconds_a_megabyte=5.0, most_seconds=40.0)
+        return AttachmentReader(IsolatedConverter(limits), self.chunker, self.embedder.embed)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        from bot.inbox import Inbox
+
+        return Inbox(self.journal.database, self._announce)
+
+    @cached_property
+    def memory(self) -> Memory:
+        from bot.memory import Memory
+
+        return Memory(self.journal.database)
+
+    @cached_property
+    def manners(self) -> Manners:
+        from bot.manners import Manners
+
+        experts = {source.name: source.expert for source in self.settings.sources if source.expert}
+        return Manners(self.journal, {"slack": self.settings.slack.channels}, experts)
+
+    def ports(self, log: Log) -> Ports:
+        """What a platform is given; `log` gets what fails. `inbox.run` has to run beside the platforms."""
+        from bot.administration import Administration
+        from bot.conversing import Conversing
+        from bot.welcome import Welcoming
+        from connectors.ports import Ports
+
+        administration = Administration(self, self.manners, self.settings.slack.admins, log)
+        return Ports(
+            answering=Conversing(self.assistant(self.voices.adapter_at), log),
+            administering=administration,
+            inbox=self.inbox,
+            memory=self.memory,
+            manners=self.manners,
+            welcoming=Welcoming(self, administration.is_admin),
         )
 
     def speaking_as(self, adapter: str) -> Assistant:
@@ -321,7 +373,7 @@ class Assembly:
         """Load the models and the index before the first question needs them."""
         await asyncio.gather(
             self.generator.start(),
-            asyncio.to_thread(self.search.find, "warm up", Reader((frozenset({EVERYONE}),)), 1),
+            asyncio.to_thread(self.search.find, "warm up", Reader((frozenset({EVERYONE, PUBLIC}),)), 1),
             asyncio.to_thread(self.search.prefetch),
         )
 
@@ -336,5 +388,7 @@ class Assembly:
             self.editions.close()
         if "jobs" in built:
             self.jobs.close()
+        if "inbox" in built:
+            self.inbox.close()
         if "journal" in built:
             self.journal.close()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Generator
 from bot.answerability import ANSWERABLE, CERTAINLY_ANSWERABLE, answerability
+from bot.attachments import Attached
 from bot.citations import SentenceStream, answers, verify
 from bot.declining import declines
 from bot.disagreement import is_stated, note, settle
@@ -25,6 +26,7 @@ from connectors.conversation import (
     Answer,
     Answered,
     AnswerEvent,
+    Attachment,
     NearDocument,
     Place,
     Progress,
@@ -46,6 +48,9 @@ SAID_SHARE = 0.6
 
 # A small model that declines is often wrong about it, so what was found is shown all the same.
 DOUBT = "I am not sure that the documents answer this; the nearest I found:"
+
+
+ReadAttachments = Callable[[str, Sequence[Attachment]], Attached]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Assistant:
         generator: Generator,
         voice_at: Callable[[Place], str],
         limits: AnswerLimits,
+        read_attachments: ReadAttachments,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._library = library
@@ -80,6 +86,7 @@ class Assistant:
         self._generator = generator
         self._voice_at = voice_at
         self._limits = limits
+        self._read_attachments = read_attachments
         self._clock = clock
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
@@ -93,7 +100,7 @@ class Assistant:
         laps: dict[str, float] = {}
         with ExitStack() as stack:
             index = await asyncio.to_thread(stack.enter_context, self._library.reading())
-            smalltalk = await asyncio.to_thread(self._router.is_smalltalk, text)
+            smalltalk = not question.attachments and await asyncio.to_thread(self._router.is_smalltalk, text)
             laps["route"] = watch.lap()
             work = Work(question, text, version, index, watch, laps, Draft())
             events = self._chat(work) if smalltalk else self._consult(work)
@@ -128,13 +135,19 @@ class Assistant:
         yield Progress(f"Searching {_counted(count, 'passage')}")
         standing = await self._rewriter.rewrite(work.text, work.question.history)
         standing = await asyncio.to_thread(work.index.corrected, standing, reader)
-        found = await asyncio.to_thread(self._read, work.index, standing, reader)
+        attached = Attached()
+        if work.question.attachments:
+            yield Progress(f"Reading {_counted(len(work.question.attachments), 'file')}")
+            attached = await asyncio.to_thread(self._read_attachments, standing, work.question.attachments)
+        found = await asyncio.to_thread(self._read, work.index, standing, reader, attached.passages)
         work.laps["retrieve"] = work.watch.lap()
         if found.confidence < ANSWERABLE or not found.evidence:
-            async for event in self._abstain(work, standing, found, count):
+            async for event in self._abstain(work, standing, found, count, attached.problems):
                 yield event
             return
-        yield Progress(f"Reading {_counted(len({e.passage.passage_id for e in found.evidence}), 'passage')}")
+        read = {entry.passage.passage_id: entry.passage for entry in found.evidence}
+        reading = nearest_documents(tuple(read.values()))
+        yield Progress(f"Reading {_counted(len(read), 'passage')}", reading)
         if not self._generator.ready:
             yield Progress("Loading the language model, once")
         if number := self._generator.queue_number:
@@ -144,24 +157,28 @@ class Assistant:
                 yield delta
         for delta in await asyncio.to_thread(self._quote, work, standing, found):
             yield delta
-        for delta in self._note(work, found):
+        for delta in (*self._note(work, found), *_noted(work, attached.problems)):
             yield delta
         work.laps["verify"] += work.watch.lap()
         yield Answered(self._finish(work, "knowledge", standing, found))
 
     async def _abstain(
-        self, work: Work, standing: str, found: Found, passages: int
+        self, work: Work, standing: str, found: Found, passages: int, problems: Sequence[str]
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Say that nothing was found, and what lies nearest."""
         nearest = nearest_documents(found.passages)
         yield TextDelta(work.draft.say(self._abstention(passages, nearest), (), 1.0, "kept"))
+        for delta in _noted(work, problems):
+            yield delta
         yield Answered(self._finish(work, "abstain", standing, found, nearest))
 
     def _speaker(self, place: Place) -> AdapterVersion:
         return self._generator.resolve(self._voice_at(place))
 
-    def _read(self, index: Index, standing: str, reader: Reader) -> Found:
-        passages = index.find(standing, reader, self._limits.passages)
+    def _read(self, index: Index, standing: str, reader: Reader, attached: Sequence[FoundPassage]) -> Found:
+        indexed = index.find(standing, reader, self._limits.passages)
+        # Both are scored alike.
+        passages = tuple(sorted((*attached, *indexed), key=lambda p: -p.score)) if attached else indexed
         weights = index.term_weights(standing)
         evidence = self._selector.select(standing, passages, weights, self._limits.evidence)
         confidence = answerability(standing, evidence, passages, weights) if evidence else 0.0
@@ -273,7 +290,9 @@ class Assistant:
             index_generation=work.index.generation(),
             timings=work.watch.timings(work.laps),
             confidence=found.confidence,
-            read=tuple(ReadPassage(p.title, p.heading, p.url, p.text, p.score) for p in found.passages),
+            read=tuple(
+                ReadPassage(p.title, p.heading, p.url, p.text, p.score) for p in found.passages if p.source
+            ),
         )
 
 
@@ -315,6 +334,11 @@ def is_said(piece: str, text: str) -> bool:
     """Whether a text holds most of a piece's content already."""
     content = set(content_stems(piece))
     return len(content & set(content_stems(text))) >= SAID_SHARE * len(content)
+
+
+def _noted(work: Work, problems: Sequence[str]) -> list[TextDelta]:
+    """What the engine says of files that it could not read."""
+    return [TextDelta(work.draft.say(problem, (), 1.0, "noted")) for problem in problems]
 
 
 def _counted(number: int, noun: str) -> str:

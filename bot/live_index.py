@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from knowledge.documents import EVERYONE, FoundPassage, KnowledgeError, Reader
+from knowledge.documents import EVERYONE, PUBLIC, FoundPassage, KnowledgeError, Reader
 from knowledge.edition import Edition, MadeWith
 from knowledge.editions import Editions
 from knowledge.embedding import Embedding
@@ -114,12 +114,17 @@ class LiveIndex:
         """Take from the index those readers whom the settings do not name; who is new waits for a sync."""
         for source, held in edition.catalog.audiences_of_sources():
             wanted = self._audiences.get(source, held)
-            if EVERYONE in wanted or held <= wanted:
+            if _includes(wanted, held):
                 continue
             try:
-                edition.catalog.set_audience(source, wanted if EVERYONE in held else held & wanted)
+                edition.catalog.set_audience(source, wanted if _includes(held, wanted) else held & wanted)
             except KnowledgeError as error:
                 raise KnowledgeError(
                     f"Source '{source}' is open to fewer readers than it was, which cannot be written to the "
                     f"index, so nothing is answered from it: {error}"
                 ) from error
+
+
+def _includes(audience: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether all who belong to `other` belong to an audience too."""
+    return PUBLIC in audience or (EVERYONE in audience and PUBLIC not in other) or other <= audience

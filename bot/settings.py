@@ -22,6 +22,8 @@ from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
 from bot.logs import LogLevel
 from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
+from connectors.conversation import PUBLIC
+from connectors.ports import Mode
 
 CONFIG_NAME = "lorebot.toml"
 PREFIX = "LOREBOT_"
@@ -96,6 +98,29 @@ class JournalSettings(Table):
     url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+[a-z0-9]+)?://")
 
 
+def _some_people(admins: tuple[str, ...]) -> tuple[str, ...]:
+    if PUBLIC in admins:
+        raise ValueError(f"'{PUBLIC}' is anybody at all, guests included; name users or groups")
+    return admins
+
+
+class SlackBotSettings(Table):
+    """`[slack]`: how the bot behaves in Slack. `channels` is the mode of channels where none was chosen.
+
+    `audiences` holds, for a private channel, what every reader of it holds; Slack is then not asked.
+    `reaction` is the emoji that asks for an answer to a message, "" for none. The address and the port are
+    those of the HTTP mode, `public_url` where Slack reaches it.
+    """
+
+    admins: Annotated[tuple[str, ...], AfterValidator(_some_people)] = ("workspace-admins",)
+    reaction: str = Field(default="question", pattern=r"^[a-z0-9_+'-]*$")
+    channels: Mode = "mention"
+    audiences: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=0, le=65535)
+    public_url: str | None = Field(default=None, pattern=r"^https?://")
+
+
 class ServeSettings(Table):
     """`[serve]`: how `lorebot serve` works."""
 
@@ -122,6 +147,7 @@ class Settings(BaseSettings):
     sync: SyncSettings = SyncSettings()
     journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
+    slack: SlackBotSettings = SlackBotSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -191,7 +217,7 @@ def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
 
 def _describe(error: ErrorDetails) -> str:
     # The kind of a source stands in the path of its keys, where a person has not written it.
-    location = ".".join(str(part) for part in error["loc"] if part not in KINDS)
+    location = ".".join(str(part) for part in error["loc"] if not _is_kind(part, error["loc"]))
     if error["type"] == "extra_forbidden":
         siblings = _keys_beside(error["loc"])
         return f"unknown key '{location}'{_nearest(str(error['loc'][-1]), siblings)}"
@@ -207,10 +233,14 @@ def _describe(error: ErrorDetails) -> str:
     return f"'{location}': {message[0].lower()}{message[1:]}{given}"
 
 
+def _is_kind(part: int | str, location: tuple[int | str, ...]) -> bool:
+    return part in KINDS and location[0] == "sources"
+
+
 def _keys_beside(location: tuple[int | str, ...]) -> set[str]:
     model: type[BaseModel] = Settings
     for part in location[:-1]:
-        if part in KINDS:
+        if _is_kind(part, location):
             model = KINDS[str(part)]
         elif isinstance(part, str) and part in model.model_fields and part != "sources":
             annotation = model.model_fields[part].annotation

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from knowledge.sources.conversations import Chat
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+PERSON_PATTERN = r"^(user|group):[\w.-]+$"
 VARIABLE_PATTERN = r"^[A-Z][A-Z0-9_]*$"
 
 
@@ -38,10 +39,14 @@ ScheduleText = Annotated[str, AfterValidator(_readable_schedule)]
 
 
 class SourceTable(Table):
-    """What every kind of source can be told; `schedule` is what `bot.schedule` reads."""
+    """What every kind of source can be told; `schedule` is what `bot.schedule` reads.
+
+    `expert` is the person or group to ask about it.
+    """
 
     name: str = Field(pattern=NAME_PATTERN)
     audience: tuple[str, ...] = ("everyone",)
+    expert: str | None = Field(default=None, pattern=PERSON_PATTERN)
     include: tuple[str, ...] = ("**/*",)
     exclude: tuple[str, ...] = ()
     max_bytes: int = Field(default=50_000_000, gt=0)

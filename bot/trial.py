@@ -16,13 +16,14 @@ from bot.indexing import sync_sources
 from bot.settings import Settings
 from bot.source_settings import FolderSettings
 from connectors.terminal import collect_answer, terminal_question
-from knowledge.documents import EVERYONE, Reader
+from knowledge.documents import EVERYONE, PUBLIC, Reader
 from knowledge.sync import SyncOptions
 
 if TYPE_CHECKING:
     from bot.assistant import Assistant
 
-READER = Reader((frozenset({EVERYONE}),))
+MEMBER = frozenset({EVERYONE, PUBLIC})
+READER = Reader((MEMBER,))
 
 
 def run_trial(
@@ -112,6 +113,6 @@ async def _ask(assembly: Assembly, assistant: Assistant | None, row: QuestionRow
     passages = await asyncio.to_thread(assembly.search.find, standing, READER, DEPTH)
     answer = None
     if assistant is not None:
-        question = terminal_question(row.question, frozenset({EVERYONE}), row.turns)
+        question = terminal_question(row.question, MEMBER, row.turns)
         answer = await collect_answer(assistant, question)
     return Outcome(row, passages, answer)

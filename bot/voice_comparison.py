@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.assembly import Assembly
 from bot.evaluation import QuestionRow, measure
 from bot.trial import run_trials
-from connectors.conversation import EVERYONE
+from connectors.conversation import EVERYONE, PUBLIC
 from connectors.terminal import collect_answer, terminal_question
 
 
@@ -72,7 +72,7 @@ async def compare_on_index(
         assistant = assembly.speaking_as(name)
         said.append([])
         for question in questions:
-            asked = terminal_question(question, frozenset({EVERYONE}))
+            asked = terminal_question(question, frozenset({EVERYONE, PUBLIC}))
             said[-1].append((await collect_answer(assistant, asked)).text)
             on_question()
     answers = zip(*said, strict=True)

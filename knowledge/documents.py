@@ -9,6 +9,9 @@ from typing import Protocol
 
 EVERYONE = "everyone"
 
+# Held by every reader, of the team or not: what is for `public` is for `everyone` too.
+PUBLIC = "public"
+
 
 class KnowledgeError(Exception):
     """Something about sources, documents or the index that a person must know; the message is one line."""
@@ -65,7 +68,7 @@ class Source(Protocol):
 
     @property
     def audience(self) -> frozenset[str]:
-        """Principals who may read this source's documents; `everyone` opens it to all."""
+        """Principals who may read these documents; `everyone` opens them to the team, `public` to all."""
         ...
 
     def list(self) -> Iterator[Listed | None]:

@@ -144,6 +144,20 @@ class CatalogReader:
         with self.snapshot() as connection:
             return tuple(StoredPassage(*tuple(row)) for row in connection.execute(query))
 
+    def headings(self, audiences: Sequence[int], limit: int) -> tuple[tuple[str, str], ...]:
+        """Title and heading of the passages of these audiences, those of the newest documents first."""
+        d, p = documents.c, passages.c
+        query = (
+            select(d.title, p.heading)
+            .join_from(passages, documents)
+            .where(d.audience_id.in_(listed("audiences")), p.heading != "")
+            .order_by(func.coalesce(d.modified_at, d.indexed_at).desc(), d.id, p.ordinal)
+            .limit(limit)
+        )
+        with self.snapshot() as connection:
+            rows = connection.execute(query, {"audiences": _json(audiences)})
+            return tuple(dict.fromkeys((row.title, row.heading) for row in rows))
+
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """In how many passages each stem occurs; stems that occur nowhere are left out."""
         query = text(

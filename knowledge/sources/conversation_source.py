@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from knowledge.documents import (
     EVERYONE,
+    PUBLIC,
     KnowledgeError,
     Listed,
     RawDocument,
@@ -143,7 +144,8 @@ class ConversationSource:
 
     def _refuse_private(self, channels: Sequence[Channel]) -> None:
         closed = ", ".join(f"#{channel.name}" for channel in channels if not channel.is_open)
-        is_refused = bool(closed) and EVERYONE in self._audience and not self._allow_private_channels
+        for_all = not self._audience.isdisjoint((EVERYONE, PUBLIC))
+        is_refused = bool(closed) and for_all and not self._allow_private_channels
         self._refusal.unlink(missing_ok=True)
         if is_refused:
             self._refusal.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL
 
 from adapters.base_model import ModelLocation, base_digest
 from adapters.files import sha256_file
 from adapters.manifest import CONFIG_FILE, WEIGHTS_FILE, AdapterManifest, write_manifest
 from adapters.verdict import Verdict, write_verdict
 from bot.cli import main
+from bot.database import metadata
+from bot.journal import journal_url
 from bot.models import locate_model
 from bot.settings import ModelSettings
 
@@ -27,6 +32,27 @@ class Finished:
     code: int
     out: str
     err: str
+
+
+# A database that may be emptied, as in postgresql://user@127.0.0.1/name.
+POSTGRES = os.environ.get("TEST_POSTGRES_URL")
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="no TEST_POSTGRES_URL")),
+    ]
+)
+def journal_at(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """Where a new journal is to be made."""
+    if request.param == "sqlite":
+        return journal_url(None, tmp_path / "journal.sqlite")
+    made = journal_url(POSTGRES, tmp_path)
+    engine = create_engine(made)
+    metadata.drop_all(engine)
+    engine.dispose()
+    return made
 
 
 Lorebot = Callable[..., Finished]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -12,30 +11,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import URL
 
+from bot.database import metadata
 from bot.journal import Entry, Journal, JournalError, journal_url
 
-# A database that may be emptied, as in postgresql://user@127.0.0.1/name.
-POSTGRES = os.environ.get("TEST_POSTGRES_URL")
 
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="no TEST_POSTGRES_URL")),
-    ]
-)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
-    if request.param == "sqlite":
-        return journal_url(None, tmp_path / "journal.sqlite")
-    made = journal_url(POSTGRES, tmp_path)
-    engine = create_engine(made)
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE IF EXISTS journal, journal_schema"))
-    engine.dispose()
-    return made
+@pytest.fixture
+def url(journal_at: URL) -> URL:
+    return journal_at
 
 
 @pytest.fixture
@@ -153,8 +138,24 @@ def test_a_journal_of_a_later_lorebot_is_left_alone(journal: Journal, url: URL) 
         connection.execute(text("UPDATE journal_schema SET version = 99"))
     engine.dispose()
 
-    with pytest.raises(JournalError, match=r"schema 99, this one reads 1.*run the newer one"):
+    with pytest.raises(JournalError, match=r"schema 99, this one reads 2.*run the newer one"):
         Journal(url)
+
+
+def test_a_journal_of_an_earlier_lorebot_gets_the_tables_that_it_lacks(journal: Journal, url: URL) -> None:
+    journal.append("voice", "default", "alice", {})
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for table in ("deliveries", "owners", "answers", "judgements"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("UPDATE journal_schema SET version = 1"))
+
+    again = Journal(url)
+
+    assert subjects(again.recent(["voice"], 10)) == ["default"]
+    again.close()
+    assert set(inspect(engine).get_table_names()) == set(metadata.tables)
+    engine.dispose()
 
 
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
 def test_a_journal_that_another_process_keeps_locked_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.journal.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("bot.database.BUSY_SECONDS", 0.05)
     journal = Journal(journal_url(None, tmp_path / "journal.sqlite"))
     other = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -1,0 +1,164 @@
+"""Who does what: each thing that a platform delivers is taken by one process, and by another if that dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, extract, func, select, update
+
+from bot.batching import Batches
+from bot.database import Database, JournalError, deliveries, lock_table, owners, upserting
+from connectors.ports import Delivery
+
+# A process that has not been heard of for so long has died.
+LEASE_SECONDS = 30.0
+
+# Platforms deliver again for an hour or so.
+KEPT_SECONDS = 7 * 86_400.0
+
+# What so many processes died over is not given to another.
+MOST_TRIES = 4
+
+_BEATS_A_LEASE = 4
+_PRUNED_EVERY = 3_600.0
+
+_Result = TypeVar("_Result")
+
+
+class Inbox:
+    """The port `Inbox` of the connectors, in the journal's database; for one event loop.
+
+    Takes and finishes that come together share a transaction. While `run` runs, what this process took stays
+    its own; when it ends, or the process dies and its lease runs out, others find that abandoned. `announce`
+    is told in one line what a person should know.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        announce: Callable[[str], None],
+        lease_seconds: float = LEASE_SECONDS,
+        kept_seconds: float = KEPT_SECONDS,
+    ) -> None:
+        self._database = database
+        self._announce = announce
+        self._lease = lease_seconds
+        self._kept = kept_seconds
+        self._owner = uuid.uuid4().hex
+        self._thread = ThreadPoolExecutor(1, "inbox")
+        self._takes = Batches(self._take, self._thread)
+        self._finishes = Batches(self._finish, self._thread)
+
+    async def take(self, delivery: Delivery) -> bool:
+        """Whether this process is to do it; see the port. Raises `JournalError`."""
+        return await self._takes(delivery)
+
+    async def finish(self, key: str) -> None:
+        """Nobody takes it up again, and its payload is emptied. Raises `JournalError`."""
+        await self._finishes(key)
+
+    async def abandoned(self, platform: str) -> tuple[Delivery, ...]:
+        """What died processes left, oldest first; it is this process's now. Raises `JournalError`."""
+        return await self._in_thread(self._take_over, platform)
+
+    async def run(self) -> None:
+        """Say, until cancelled, that this process lives; then leave to others what it has not finished."""
+        pruned_at = -_PRUNED_EVERY
+        try:
+            while True:
+                try:
+                    await self._in_thread(self._beat)
+                    if time.monotonic() - pruned_at >= _PRUNED_EVERY:
+                        await self._in_thread(self._prune)
+                        pruned_at = time.monotonic()
+                except JournalError as error:
+                    self._announce(str(error))
+                await asyncio.sleep(self._lease / _BEATS_A_LEASE)
+        finally:
+            with suppress(JournalError):
+                await asyncio.shield(self._in_thread(self._leave))
+
+    def close(self) -> None:
+        """End the thread that writes, after what is being written."""
+        self._thread.shutdown()
+
+    async def _in_thread(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    def _take(self, batch: Sequence[Delivery]) -> list[bool]:
+        first = {delivery.key: place for place, delivery in reversed(list(enumerate(batch)))}
+        with self._database.writing() as connection:
+            now = _now(connection)
+            self._renew(connection, now)
+            rows = [self._row(batch[place], now) for place in first.values()]
+            statement = upserting(connection, deliveries).on_conflict_do_nothing()
+            taken = connection.execute(statement.returning(deliveries.c.key), rows).scalars()
+            places = {first[key] for key in taken}
+        return [place in places for place in range(len(batch))]
+
+    def _row(self, delivery: Delivery, now: float) -> dict[str, Any]:
+        return {
+            "key": delivery.key,
+            "platform": delivery.platform,
+            "owner": self._owner,
+            "taken_at": now,
+            "tries": 1,
+            "payload": json.dumps(dict(delivery.payload)),
+        }
+
+    def _finish(self, keys: Sequence[str]) -> list[None]:
+        with self._database.writing() as connection:
+            done = {"done_at": _now(connection), "payload": "{}"}
+            connection.execute(update(deliveries).where(deliveries.c.key.in_(set(keys))).values(done))
+        return [None] * len(keys)
+
+    def _take_over(self, platform: str) -> tuple[Delivery, ...]:
+        d = deliveries.c
+        with self._database.writing() as connection:
+            lock_table(connection, deliveries)
+            now = _now(connection)
+            self._renew(connection, now)
+            alive = select(owners.c.owner).where(owners.c.alive_until > now)
+            left = (d.platform == platform) & d.done_at.is_(None) & d.owner.not_in(alive)
+            hopeless = update(deliveries).where(left, d.tries >= MOST_TRIES)
+            given_up = connection.execute(hopeless.values(done_at=now, payload="{}").returning(d.key)).all()
+            ours = update(deliveries).where(left).values(owner=self._owner, tries=d.tries + 1)
+            rows = connection.execute(ours.returning(d.key, d.platform, d.payload, d.taken_at)).all()
+        for row in given_up:
+            self._announce(f"{row.key} is given up: {MOST_TRIES} processes ended before it was done.")
+        oldest_first = sorted(rows, key=lambda row: (row.taken_at, row.key))
+        return tuple(Delivery(row.key, row.platform, json.loads(row.payload)) for row in oldest_first)
+
+    def _beat(self) -> None:
+        with self._database.writing() as connection:
+            self._renew(connection, _now(connection))
+
+    def _renew(self, connection: Connection, now: float) -> None:
+        until = {"alive_until": now + self._lease}
+        alive = upserting(connection, owners).values(owner=self._owner, **until)
+        connection.execute(alive.on_conflict_do_update(index_elements=["owner"], set_=until))
+
+    def _leave(self) -> None:
+        with self._database.writing() as connection:
+            connection.execute(delete(owners).where(owners.c.owner == self._owner))
+
+    def _prune(self) -> None:
+        with self._database.writing() as connection:
+            before = _now(connection) - self._kept
+            connection.execute(delete(deliveries).where(deliveries.c.done_at < before))
+            connection.execute(delete(owners).where(owners.c.alive_until < before))
+
+
+def _now(connection: Connection) -> float:
+    """Seconds since 1970 by the one clock that all processes of a database share."""
+    if connection.dialect.name == "postgresql":
+        clock = select(extract("epoch", func.clock_timestamp()))
+        return float(connection.execute(clock).scalar_one())
+    return time.time()
