@@ -22,6 +22,7 @@ from bot.command import (
     run_sync,
 )
 from bot.library_cli import documents_app, passages_app, sources_app
+from bot.slack_cli import slack_app
 
 if TYPE_CHECKING:
     from bot.assembly import Assembly
@@ -40,6 +41,7 @@ app.add_typer(adapters_app, name="adapters")
 app.add_typer(sources_app, name="sources")
 app.add_typer(documents_app, name="documents")
 app.add_typer(passages_app, name="passages")
+app.add_typer(slack_app, name="slack")
 
 AdapterOption = Annotated[
     str | None, typer.Option(help="Speak through this adapter, NAME or NAME@VERSION; 'base' means none.")
@@ -117,7 +119,7 @@ def sync(
 
 @app.command()
 def serve(context: typer.Context) -> None:
-    """Keep the index current until stopped: each source on its schedule, watched folders at once."""
+    """Keep the index current and answer on every platform whose credentials are set, until stopped."""
     from bot.serving import serve
 
     serve(context.obj)
@@ -270,6 +272,6 @@ def _one_line(error: Exception) -> str:
 
 
 def _principals(named: list[str] | None) -> frozenset[str]:
-    from connectors.conversation import EVERYONE
+    from connectors.conversation import EVERYONE, PUBLIC
 
-    return frozenset({EVERYONE, *(named or ())})
+    return frozenset({EVERYONE, PUBLIC, *(named or ())})

@@ -9,12 +9,15 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from adapters.generation import GenerationError
 from bot.assembly import Assembly
+from bot.connecting import beside, build_connectors, supervise
 from bot.indexing import choose_sources, sync_options
 from bot.library import location
 from bot.logs import open_log
@@ -56,10 +59,24 @@ async def _serve(assembly: Assembly, log: FilteringBoundLogger) -> None:
     log.info("starting", pid=os.getpid(), home=str(assembly.settings.home))
     try:
         upkeep = await asyncio.to_thread(build_upkeep, assembly, log)
-        await run_services([upkeep.run], stop)
+        connectors = build_connectors(assembly, log, os.environ)
+        if not connectors:
+            await run_services([upkeep.run], stop)
+            return
+        platforms = [partial(supervise, connector, log) for connector in connectors]
+        # What this process took stays its own until the platforms have seen it through.
+        async with beside(assembly.inbox.run):
+            await run_services([upkeep.run, partial(_warm_up, assembly, log), *platforms], stop)
     finally:
         await assembly.close()
-    log.info("stopped")
+        log.info("stopped")
+
+
+async def _warm_up(assembly: Assembly, log: FilteringBoundLogger) -> None:
+    try:
+        await assembly.warm_up()
+    except (KnowledgeError, GenerationError) as error:
+        log.error("the models are not ready", error=str(error))
 
 
 async def run_services(services: Sequence[Service], stop: asyncio.Event) -> None:

@@ -1,0 +1,1 @@
+"""Slack: events in, questions and commands out; answers in, blocks out."""

@@ -1,0 +1,203 @@
+"""A question from Slack, from what was heard to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from connectors.asking import Asking, OnlyWhenSure, Surface
+from connectors.commands import BeQuiet, CommandError, Wake, parse
+from connectors.conversation import Place, Question
+from connectors.ports import Administered
+from connectors.slack.blocks import Message
+from connectors.slack.desk import Desk, Ticket
+from connectors.slack.heard import Heard, shared_files
+from connectors.slack.notices import refused
+from connectors.slack.streaming import GrowingMessage, Thread
+from connectors.slack.surface import EphemeralSurface, ThreadSurface, is_answer_to
+from connectors.slack.threads import is_between_others, message_at, replies_after
+from connectors.slack.workspace import Workspace
+from connectors.slack.written import is_question, mentioned, plain_text
+
+SWITCHED_OFF = "I am switched off in this channel. Ask me in a direct message, or with `/lorebot ask`."
+NO_TEXT = "There is no text in that message that I could answer."
+
+Whisper = Callable[[Message], Awaitable[None]]
+
+
+class Answering:
+    """Decides what is a question to the bot, and has it answered."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def is_asked(self, heard: Heard) -> bool:
+        """Whether a message is a question to the bot, as far as can be told without asking Slack.
+
+        In a thread where the bot takes part, a message that calls nobody else is; in a channel in the mode
+        `auto`, one with a question mark. Neither is where the bot was told to be quiet.
+        """
+        if heard.how not in ("thread", "overheard"):
+            return True
+        if heard.calls or not heard.text or (heard.how == "overheard" and not is_question(heard.text)):
+            return False
+        mode = await self._desk.ports.manners.mode(_place(heard))
+        if heard.how == "thread":
+            return mode != "off" and await self._takes_part(heard) and not await self._is_quiet(heard)
+        return mode == "auto" and not await self._is_quiet(heard)
+
+    async def receive(self, heard: Heard) -> None:
+        """Take a question and begin to answer it. Raises what keeps it from being taken."""
+        if await self.is_asked(heard) and await self._desk.take(heard.key, heard.as_payload()):
+            self.begin(heard)
+
+    async def take_up(self) -> None:
+        """Answer what processes left that have died."""
+        for delivery in await self._desk.ports.inbox.abandoned("slack"):
+            self._desk.log.info("taking up what another process left", key=delivery.key)
+            if "how" in delivery.payload:
+                heard = Heard.from_payload(delivery.payload)
+                self._desk.begin(self._take_up(heard, delivery.key), ticket_of(heard), delivery.key)
+            elif "command" in delivery.payload:
+                ticket = Ticket(**delivery.payload["ticket"])
+                line = f"I was restarted while I did `{delivery.payload['command']}`: give it again."
+                self._desk.begin(self._say_cut_off(ticket, line, delivery.key), ticket, delivery.key)
+            else:
+                await self._desk.questions.finished(delivery.key)
+
+    def begin(self, heard: Heard, whisper: Whisper | None = None, key: str | None = None) -> None:
+        """Answer a question that was taken under `key`; `whisper` shows what one person alone is to see."""
+        key = key or heard.key
+        self._desk.begin(self._answer(heard, key, whisper), ticket_of(heard), key)
+
+    async def _say_cut_off(self, ticket: Ticket, line: str, key: str) -> None:
+        await self._desk.whisper(ticket, refused(line))
+        await self._desk.questions.finished(key)
+
+    async def _take_up(self, heard: Heard, key: str) -> None:
+        workspace = await self._desk.workspace(heard.team, heard.enterprise)
+        if heard.how != "ephemeral":
+            replies = await replies_after(workspace, heard.channel, heard.thread, heard.ts)
+            if any(is_answer_to(reply, key) for reply in replies):
+                await self._desk.questions.finished(key)
+                return
+        await self._answer(heard, key, None)
+
+    async def _answer(self, heard: Heard, key: str, whisper: Whisper | None) -> None:
+        workspace = await self._desk.workspace(heard.team, heard.enterprise)
+        ticket = ticket_of(heard)
+        found = await self._made_out(heard, workspace)
+        if isinstance(found, str):
+            if found:
+                await self._desk.whisper(ticket, refused(found))
+            await self._desk.questions.finished(key)
+            return
+        if found.how == "mention" and await self._obeyed(found, workspace):
+            await self._desk.questions.finished(key)
+            return
+        surface = self._surface(found, key, workspace, whisper or partial(self._desk.whisper, ticket))
+        shown: Surface = OnlyWhenSure(surface) if found.how == "overheard" else surface
+        await self._desk.questions.ask(
+            Asking(
+                key,
+                f"{found.team}/{found.user}",
+                found.conversation,
+                found.text,
+                shown,
+                partial(self._question, found, workspace, surface),
+            )
+        )
+
+    async def _made_out(self, heard: Heard, workspace: Workspace) -> Heard | str:
+        """The question with what only Slack knows of it, or why it is not answered (empty: in silence)."""
+        if heard.how == "thread" and await is_between_others(workspace, heard):
+            return ""
+        is_visible = heard.how in ("mention", "reaction", "shortcut", "shared")
+        if is_visible and await self._desk.ports.manners.mode(_place(heard)) == "off":
+            return SWITCHED_OFF
+        if heard.how != "reaction":
+            return heard
+        message = await message_at(workspace, heard.channel, heard.ts)
+        if message is None or message.get("user") == workspace.bot_user or message.get("bot_id"):
+            return NO_TEXT
+        return with_message(heard, message, workspace)
+
+    def _surface(
+        self, heard: Heard, key: str, workspace: Workspace, whisper: Whisper
+    ) -> ThreadSurface | EphemeralSurface:
+        experts = self._desk.ports.manners.expert
+        if heard.how == "ephemeral":
+            return EphemeralSurface(whisper, experts)
+        thread = _thread(heard, workspace)
+        return ThreadSurface(GrowingMessage(workspace.client, thread), key, experts)
+
+    async def _question(
+        self, heard: Heard, workspace: Workspace, surface: ThreadSurface | EphemeralSurface
+    ) -> Question:
+        audience = self._desk.audience
+        asker = await audience.asker(workspace, heard.user, heard.home_team)
+        if heard.is_direct or heard.how == "ephemeral":
+            place = audience.alone(workspace, heard.channel)
+        else:
+            place = await audience.place(workspace, heard.channel, heard.is_external)
+        downloads = await self._desk.files.download(workspace, heard.files)
+        if isinstance(surface, ThreadSurface):
+            for line in downloads.unread:
+                surface.note(line)
+        history = await self._desk.ports.memory.history(heard.conversation)
+        return Question(heard.key, heard.text, asker, place, history, downloads.attachments)
+
+    async def _obeyed(self, heard: Heard, workspace: Workspace) -> bool:
+        """`@Lorebot quiet` and `@Lorebot wake` are for the thread that they stand in."""
+        try:
+            command = parse(heard.text)
+        except CommandError:
+            return False
+        if not isinstance(command, BeQuiet | Wake):
+            return False
+        asker = await self._desk.audience.asker(workspace, heard.user, heard.home_team)
+        thread = _thread(heard, workspace)
+        administering = self._desk.ports.administering
+        async for event in administering.administer(command, asker, _place(heard), heard.conversation):
+            if isinstance(event, Administered):
+                await GrowingMessage(workspace.client, thread).post(refused(event.text).content())
+        return True
+
+    async def _takes_part(self, heard: Heard) -> bool:
+        if self._desk.questions.is_busy_with(heard.conversation):
+            return True
+        return await self._desk.ports.memory.takes_part(heard.conversation)
+
+    async def _is_quiet(self, heard: Heard) -> bool:
+        return await self._desk.ports.manners.is_quiet(heard.conversation)
+
+
+def ticket_of(heard: Heard) -> Ticket:
+    """The person who asked."""
+    thread = heard.thread if heard.is_in_thread else None
+    return Ticket(heard.team, heard.enterprise, heard.channel, heard.user, thread)
+
+
+def with_message(heard: Heard, message: Mapping[str, Any], workspace: Workspace) -> Heard:
+    """A question about a message that somebody pointed at: its text, its files and its thread."""
+    text = str(message.get("text") or "")
+    thread = str(message.get("thread_ts") or heard.ts)
+    return replace(
+        heard,
+        text=plain_text(text, {workspace.bot_user}),
+        calls=tuple(mentioned(text)),
+        thread=thread,
+        is_in_thread=thread != heard.ts,
+        files=shared_files(message),
+    )
+
+
+def _thread(heard: Heard, workspace: Workspace) -> Thread:
+    home_team = heard.home_team or heard.team
+    return Thread(heard.channel, heard.thread, heard.user, home_team, workspace.bot_user)
+
+
+def _place(heard: Heard) -> Place:
+    return Place("slack", heard.channel, frozenset(), heard.team)

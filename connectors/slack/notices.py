@@ -1,0 +1,55 @@
+"""The bot's short lines: what it says of itself, what it refuses, whom it calls."""
+
+from __future__ import annotations
+
+import re
+
+from connectors.conversation import Answer
+from connectors.slack.blocks import Message, context, section
+from connectors.slack.safe_text import mrkdwn
+
+_EXPERT = re.compile(r"(user|group):([A-Z0-9]{2,30})")
+_QUOTED = 300
+
+
+def said(text: str) -> Message:
+    """One line that the bot says of itself; whatever stands in it is made harmless."""
+    words = mrkdwn(" ".join(text.split())) or "…"
+    return Message(words, (section(words),))
+
+
+def refused(reason: str) -> Message:
+    """The question or the command is not taken, and why."""
+    return said(reason)
+
+
+def called(expert: str, asker: str, answer: Answer) -> Message | None:
+    """Call the person or group that the settings name as `user:U123` or `group:S123`, for `user:U456`.
+
+    The one message that mentions people on purpose. None if either name is not one of Slack's.
+    """
+    whom, who = _mention(expert), _mention(asker)
+    if not whom or not who:
+        return None
+    question = mrkdwn(" ".join(answer.question.split()), _QUOTED)
+    line = f"{whom}, {who} asks for a person's help with this: {question}"
+    return Message(
+        line, (section(line), context("Asked by a button under my answer; please reply in this thread."))
+    )
+
+
+def shared(asker: str) -> str:
+    """The line above an answer that a person chose to show to all."""
+    who = _mention(asker)
+    return (
+        f"{who} asked me this and shares the answer."
+        if who
+        else "Somebody asked me this and shares the answer."
+    )
+
+
+def _mention(principal: str) -> str:
+    found = _EXPERT.fullmatch(principal)
+    if not found:
+        return ""
+    return f"<@{found[2]}>" if found[1] == "user" else f"<!subteam^{found[2]}>"

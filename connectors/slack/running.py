@@ -1,0 +1,178 @@
+"""Runs the Slack app: over Socket Mode, where no public address is needed, or as an HTTP server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import ClientSession, web
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.errors import SlackApiError
+
+from connectors.log import Log
+from connectors.ports import Ports
+from connectors.slack.answering import Answering
+from connectors.slack.app import SlackOptions, register
+from connectors.slack.complaints import explain, is_fatal
+from connectors.slack.desk import Desk
+from connectors.slack.manifest import EVENTS_PATH
+from connectors.slack.streaming import CALL_ERRORS
+from connectors.slack.workspace import OneWorkspace, forwarding_logger, open_session, web_client
+
+if TYPE_CHECKING:
+    from connectors.slack.oauth import OAuthClient
+
+# What has begun is finished when the process is told to end; orchestrators wait about 30 seconds.
+CLOSING_SECONDS = 20.0
+_TAKE_UP_EVERY_SECONDS = 20.0
+_CHECK_EVERY_SECONDS = 60.0
+
+
+class SlackRefusedError(Exception):
+    """Slack refuses the app's credentials; the message is one line that says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlackService:
+    """What every way of running needs."""
+
+    ports: Ports
+    options: SlackOptions
+    log: Log
+
+    async def run_socket(self, bot_token: str, app_token: str, ping_seconds: float = 5.0) -> None:
+        """Work over Socket Mode until cancelled (https://docs.slack.dev/apis/events-api/using-socket-mode).
+
+        Raises `SlackRefusedError` when only a person can mend what is wrong.
+        """
+        async with open_session() as session:
+            app, workspaces = self._one_workspace(bot_token, "", session)
+            await self._greet(workspaces, app_token)
+            desk, answering = register(app, self.ports, workspaces, self.options, session, self.log)
+            handler = AsyncSocketModeHandler(
+                app, app_token, logger=forwarding_logger(self.log), ping_interval=ping_seconds
+            )
+            async with _working(desk, answering, handler.close_async):
+                await handler.connect_async()  # type: ignore[no-untyped-call]
+                await self._watch(workspaces)
+
+    async def run_http(self, bot_token: str, signing_secret: str, host: str, port: int) -> None:
+        """Work for one workspace as an HTTP server. Raises as `run_socket` does, and `OSError`."""
+        async with open_session() as session:
+            app, workspaces = self._one_workspace(bot_token, signing_secret, session)
+            await self._greet(workspaces, None)
+            desk, answering = register(app, self.ports, workspaces, self.options, session, self.log)
+            async with _served(app, host, port, self.log) as close, _working(desk, answering, close):
+                await self._watch(workspaces)
+
+    async def run_oauth(
+        self, credentials: OAuthClient, signing_secret: str, database_url: str, host: str, port: int
+    ) -> None:
+        """Work for all workspaces that install the app, as an HTTP server. Raises `OSError`."""
+        from connectors.slack.oauth import InstalledWorkspaces, oauth_app, open_store
+
+        options, log = self.options, self.log
+        async with open_session() as session:
+            stores = await asyncio.to_thread(open_store, credentials.id, database_url, log)
+            app = oauth_app(credentials, signing_secret, stores, options.api_url, session, log)
+            workspaces = InstalledWorkspaces(stores[0], options.api_url, session, log)
+            desk, answering = register(app, self.ports, workspaces, options, session, log)
+            async with _served(app, host, port, log) as close, _working(desk, answering, close):
+                await asyncio.Event().wait()
+
+    def _one_workspace(
+        self, bot_token: str, signing_secret: str, session: ClientSession
+    ) -> tuple[AsyncApp, OneWorkspace]:
+        url, log = self.options.api_url, self.log
+        workspaces = OneWorkspace(web_client(bot_token, url, session, log))
+
+        async def authorize(context: Mapping[str, Any]) -> AuthorizeResult:
+            found = await workspaces.find("", None)
+            return AuthorizeResult(
+                enterprise_id=context.get("enterprise_id"),
+                team_id=found.team,
+                bot_user_id=found.bot_user,
+                bot_id=found.bot_id,
+                bot_token=bot_token,
+            )
+
+        app = AsyncApp(
+            logger=forwarding_logger(log, logging.ERROR),
+            client=web_client(None, url, session, log),
+            signing_secret=signing_secret,
+            authorize=authorize,
+            process_before_response=True,
+        )
+        return app, workspaces
+
+    async def _greet(self, workspaces: OneWorkspace, app_token: str | None) -> None:
+        try:
+            found = await workspaces.find("", None)
+            if app_token is not None:
+                await found.client.apps_connections_open(app_token=app_token)
+        except SlackApiError as error:
+            raise _refused(error) from error
+        self.log.info("slack connected", team=found.team, bot=found.bot_user)
+
+    async def _watch(self, workspaces: OneWorkspace) -> None:
+        """Look now and then whether the token is still good."""
+        found = await workspaces.find("", None)
+        while True:
+            await asyncio.sleep(_CHECK_EVERY_SECONDS)
+            try:
+                await found.client.auth_test()
+            except CALL_ERRORS as error:
+                if isinstance(error, SlackApiError) and is_fatal(error):
+                    raise _refused(error) from error
+
+
+@asynccontextmanager
+async def _working(
+    desk: Desk, answering: Answering, disconnect: Callable[[], Awaitable[None]]
+) -> AsyncIterator[None]:
+    """Take up what other processes left, and at the end see what has begun through."""
+    taking_up = asyncio.create_task(_take_up(desk, answering))
+    try:
+        yield
+    finally:
+        taking_up.cancel()
+        await disconnect()
+        await desk.close(CLOSING_SECONDS)
+
+
+async def _take_up(desk: Desk, answering: Answering) -> None:
+    while True:
+        try:
+            await answering.take_up()
+        except Exception as error:
+            desk.log.error("abandoned questions not read", error=explain(error))
+        await asyncio.sleep(_TAKE_UP_EVERY_SECONDS)
+
+
+@asynccontextmanager
+async def _served(
+    app: AsyncApp, host: str, port: int, log: Log
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Bolt's routes on an HTTP server of our own event loop; the value closes it."""
+    runner = web.AppRunner(app.web_app(path=EVENTS_PATH), shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        log.info("slack listens", host=host, port=runner.addresses[0][1], path=EVENTS_PATH)
+        yield runner.cleanup
+    finally:
+        await runner.cleanup()
+
+
+def _refused(error: SlackApiError) -> Exception:
+    return SlackRefusedError(f"Slack refuses: {explain(error)}") if _is_for_people(error) else error
+
+
+def _is_for_people(error: SlackApiError) -> bool:
+    return is_fatal(error) or error.response.get("error") in ("missing_scope", "not_allowed_token_type")

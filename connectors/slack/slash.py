@@ -1,0 +1,217 @@
+"""Listens to `/lorebot`: a question for one person's eyes, and what admins do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from connectors.commands import Ask, Command, CommandError, confirmation, parse, written
+from connectors.conversation import Progress
+from connectors.ports import Administered
+from connectors.slack import names
+from connectors.slack.answering import Answering, Whisper
+from connectors.slack.blocks import Message
+from connectors.slack.desk import Desk, interrupted
+from connectors.slack.modals import confirmation_modal, read_context
+from connectors.slack.notices import refused
+from connectors.slack.progress_view import admin_progress, admin_result
+from connectors.slack.requests import Act, read_act
+from connectors.slack.streaming import CALL_ERRORS
+from connectors.slack.workspace import Workspace
+from connectors.slack.written import plain_text
+
+# chat.update allows about 50 a minute for all messages together.
+EDIT_EVERY_SECONDS = 2.0
+LOOKING = "Having a look. The answer comes here, for your eyes alone."
+
+# How often Slack accepts an answer at a response_url, within 30 minutes.
+_RESPONSES = 5
+
+Json = Mapping[str, Any]
+
+
+def register(app: AsyncApp, desk: Desk, answering: Answering, command: str) -> None:
+    """Have the app obey its slash command."""
+    slash = Slash(desk, answering)
+    app.command(command)(slash.received)
+    app.view(names.CONFIRM)(slash.confirmed)
+    app.action(names.CANCEL)(slash.cancelled)
+
+
+class Slash:
+    """The listeners of the slash command, of its confirmation, and of the button that cancels it."""
+
+    def __init__(self, desk: Desk, answering: Answering) -> None:
+        self._desk = desk
+        self._answering = answering
+
+    async def received(self, ack: AsyncAck, body: Json) -> None:
+        """Take a command, and do it beside the acknowledgement."""
+        act, text = read_act(body), str(body.get("text") or "")
+        key = f"slack:command/{act.trigger}"
+        try:
+            command = parse(text)
+        except CommandError as error:
+            await ack(text=refused(str(error)).text)
+            return
+        if not isinstance(command, Ask):
+            await ack()
+            if await self._desk.take(key, interrupted(act.ticket, command)):
+                work = self._finishing(key, self._administer(command, act, key))
+                self._desk.begin_run(key, work, act.ticket)
+            return
+        heard = act.question("ephemeral", plain_text(command.question), key)
+        if await self._desk.take(key, heard.as_payload()):
+            await ack(text=LOOKING)
+            self._answering.begin(heard, responder(self._desk, act), key)
+
+    async def confirmed(self, ack: AsyncAck, body: Json) -> None:
+        """Do what was confirmed in the form."""
+        await ack()
+        context = read_context(body["view"])
+        act, key = read_act({**body, "channel_id": context.get("channel", "")}), context.get("key", "")
+        command, confirmed = parse(context["command"]), f"{key}/confirmed"
+        if await self._desk.take(confirmed, interrupted(act.ticket, command)):
+            work = self._finishing(confirmed, self._obey(command, act, key))
+            self._desk.begin_run(key, work, act.ticket)
+
+    async def cancelled(self, ack: AsyncAck, body: Json) -> None:
+        """Cancel a command that runs; whoever gave it may, and admins."""
+        await ack()
+        act, run = read_act(body), str(body["actions"][0].get("value") or "")
+        self._desk.begin(self._cancel(act, run), act.ticket)
+
+    async def _cancel(self, act: Act, run: str) -> None:
+        starter = self._desk.run_of(run)
+        if starter is None:
+            await self._desk.whisper(act.ticket, refused("That has ended, or another process runs it."))
+            return
+        workspace = await self._desk.workspace(act.team, act.enterprise)
+        asker = await self._desk.audience.asker(workspace, act.user, act.home_team)
+        if act.user == starter or self._desk.ports.administering.is_admin(asker):
+            self._desk.cancel_run(run)
+        else:
+            await self._desk.whisper(act.ticket, refused(f"Only <@{starter}> and admins may cancel that."))
+
+    async def _administer(self, command: Command, act: Act, key: str) -> None:
+        asked = confirmation(command)
+        if asked is not None and await self._may(act):
+            workspace = await self._desk.workspace(act.team, act.enterprise)
+            context = {"command": written(command), "channel": act.channel, "key": key}
+            await workspace.client.views_open(trigger_id=act.trigger, view=confirmation_modal(asked, context))
+            return
+        await self._obey(command, act, key)
+
+    async def _may(self, act: Act) -> bool:
+        workspace = await self._desk.workspace(act.team, act.enterprise)
+        asker = await self._desk.audience.asker(workspace, act.user, act.home_team)
+        return self._desk.ports.administering.is_admin(asker)
+
+    async def _obey(self, command: Command, act: Act, key: str) -> None:
+        workspace = await self._desk.workspace(act.team, act.enterprise)
+        asker = await self._desk.audience.asker(workspace, act.user, act.home_team)
+        place = self._desk.audience.alone(workspace, act.channel)
+        conversation = f"slack:{act.team}/{act.channel}"
+        report = Report(self._desk, workspace, act, key, responder(self._desk, act))
+        events = self._desk.ports.administering.administer(command, asker, place, conversation)
+        try:
+            async for event in events:
+                await report.show(event)
+        except BaseException:
+            await report.broke_off()
+            raise
+        finally:
+            await events.aclose()
+
+    async def _finishing(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            await self._desk.questions.finished(key)
+
+
+class Report:
+    """What a command says: at once if it is quick, else edited in place in the person's direct messages."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        workspace: Workspace,
+        act: Act,
+        run: str,
+        whisper: Whisper,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._desk = desk
+        self._workspace = workspace
+        self._act = act
+        self._run = run
+        self._whisper = whisper
+        self._clock = clock
+        self._edited = 0.0
+        self._message: tuple[str, str] | None = None
+
+    async def show(self, event: Progress | Administered) -> None:
+        """Show progress, or the end."""
+        if isinstance(event, Administered):
+            await self._end(admin_result(event))
+        elif self._message is None:
+            await self._begin(admin_progress(event, self._run))
+        elif self._clock() - self._edited >= EDIT_EVERY_SECONDS:
+            await self._edit(admin_progress(event, self._run))
+
+    async def broke_off(self) -> None:
+        """It was cancelled, or it failed."""
+        if self._message is not None:
+            await self._edit(refused("Cancelled. What was done until then stays."))
+
+    async def _begin(self, message: Message) -> None:
+        client = self._workspace.client
+        self._message = await self._desk.tell_alone(client, self._act.user, message)
+        self._edited = self._clock()
+        if self._act.channel != self._message[0]:
+            await self._whisper(refused("On it: you see how far it is in our direct messages."))
+
+    async def _end(self, messages: tuple[Message, ...]) -> None:
+        first, *others = messages
+        if self._message is None:
+            for message in messages:
+                await self._whisper(message)
+            return
+        await self._edit(first)
+        for message in others:
+            await self._workspace.client.chat_postMessage(channel=self._message[0], **message.arguments())
+
+    async def _edit(self, message: Message) -> None:
+        if self._message is not None:
+            channel, ts = self._message
+            self._edited = self._clock()
+            await self._workspace.client.chat_update(channel=channel, ts=ts, **message.content())
+
+
+def responder(desk: Desk, act: Act) -> Whisper:
+    """What shows one person messages: by the request's own URL while that lasts, else by its own call."""
+    uses = 0
+
+    async def whisper(message: Message) -> None:
+        nonlocal uses
+        uses += 1
+        if act.response_url and uses <= _RESPONSES and await _responded(act.response_url, message):
+            return
+        await desk.whisper(act.ticket, message)
+
+    return whisper
+
+
+async def _responded(url: str, message: Message) -> bool:
+    try:
+        content = message.content()
+        said = await AsyncWebhookClient(url).send(response_type="ephemeral", **content)
+    except CALL_ERRORS:
+        return False
+    return said.status_code == 200
