@@ -37,7 +37,8 @@ def test_an_answer_keeps_the_json_contract(lorebot: Lorebot, company: Path) -> N
         "freshness",
     }  # fmt: skip
     assert set(answer["timings"]) == {"route", "retrieve", "generate", "verify", "first_text", "total"}
-    assert answer["adapter"] == {"name": "base", "version": "", "hash": ""}
+    assert answer["adapter"]["name"] == "grounded"
+    assert len(answer["adapter"]["hash"]) == 64
     assert answer["index_generation"] == synced["index_generation"]
     said = [sentence for sentence in answer["sentences"] if sentence["action"] != "dropped"]
     assert said

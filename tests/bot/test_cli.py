@@ -83,7 +83,7 @@ def test_status_tells_what_is_indexed(lorebot: Lorebot, office: Path) -> None:
 
     assert (status["documents"], status["passages"]) == (2, 2)
     assert status["sources"][0]["outcome"] == "complete"
-    assert status["adapter"]["name"] == "base"
+    assert status["adapter"]["name"] == "grounded"
 
 
 def test_doctor_says_how_to_fill_an_empty_index(lorebot: Lorebot, office: Path) -> None:

@@ -212,9 +212,8 @@ class Hall:
     async def connected(self, platform: SlackPlatform) -> AsyncIterator[asyncio.Task[None]]:
         """The connector over Socket Mode for the block; told to end, it sees what has begun through."""
         living = asyncio.create_task(self.inbox.run())
-        running = asyncio.create_task(
-            self.service(platform.api_url).run_socket(platform.team.token, platform.app_token, ping_seconds=0.2)
-        )
+        service, team = self.service(platform.api_url), platform.team
+        running = asyncio.create_task(service.run_socket(team.token, platform.app_token, ping_seconds=0.2))
         try:
             waiting = asyncio.create_task(platform.connected())
             await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
