@@ -10,6 +10,7 @@ from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 
 from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Generator
+from bot.abstention import nearest_documents, nothing_found, nothing_to_read
 from bot.answerability import ANSWERABLE, CERTAINLY_ANSWERABLE, answerability
 from bot.attachments import Attached
 from bot.citations import SentenceStream, answers, verify
@@ -42,7 +43,6 @@ from knowledge.terms import content_stems
 
 MAX_QUESTION_CHARACTERS = 4_000
 MAX_SENTENCES = 3
-NEAREST_DOCUMENTS = 3
 SMALLTALK_TOKENS = 48
 SAID_SHARE = 0.6
 
@@ -167,7 +167,10 @@ class Assistant:
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Say that nothing was found, and what lies nearest."""
         nearest = nearest_documents(found.passages)
-        yield TextDelta(work.draft.say(self._abstention(passages, nearest), (), 1.0, "kept"))
+        text = nothing_found(nearest, self._limits.ask_instead)
+        if not passages:
+            text = nothing_to_read(work.question, work.index.generation())
+        yield TextDelta(work.draft.say(text, (), 1.0, "kept"))
         for delta in _noted(work, problems):
             yield delta
         yield Answered(self._finish(work, "abstain", standing, found, nearest))
@@ -258,16 +261,6 @@ class Assistant:
         for sentence in stream.finish():
             yield sentence.text, sentence.markers
 
-    def _abstention(self, passages: int, nearest: Sequence[NearDocument]) -> str:
-        if not passages:
-            return "I have no documents to answer from yet. An admin can fill the index with `lorebot sync`."
-        text = "I could not find that in the documents."
-        if nearest:
-            text += " The nearest I have: " + "; ".join(document.title for document in nearest) + "."
-        if self._limits.ask_instead:
-            text += f" {self._limits.ask_instead} may know."
-        return text
-
     def _finish(
         self,
         work: Work,
@@ -314,13 +307,6 @@ def reader_of(question: Question) -> Reader:
     own = question.asker.principals
     place = question.place.principals
     return Reader((own,) if place is None else (own, place))
-
-
-def nearest_documents(passages: Sequence[FoundPassage]) -> tuple[NearDocument, ...]:
-    """The documents of the best passages, best first, each once."""
-    documents = {(p.source, p.uri): NearDocument(p.title, p.uri, p.url) for p in reversed(passages)}
-    best_first = [documents[key] for key in dict.fromkeys((p.source, p.uri) for p in passages)]
-    return tuple(best_first[:NEAREST_DOCUMENTS])
 
 
 def states_something(sentence: str) -> bool:

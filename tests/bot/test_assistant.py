@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Message
+from bot.abstention import nearest_documents, nothing_to_read
 from bot.assembly import Assembly
-from bot.assistant import DOUBT, Assistant, nearest_documents
+from bot.assistant import DOUBT, Assistant
 from bot.settings import load_settings
 from bot.trial import index_everything
 from connectors.conversation import (
@@ -236,6 +237,22 @@ async def test_a_question_that_cannot_be_taken_is_refused_before_any_event(
 ) -> None:
     with pytest.raises(QuestionRefusedError, match="The question"):
         await anext(engine(office, Script()).answer(terminal_question(text, EVERYONE)))
+
+
+@pytest.mark.parametrize(
+    ("place", "generation", "said"),
+    [
+        (None, 0, "I have no documents to answer from yet"),
+        (None, 3, "I have no documents that everybody here may read."),
+        (frozenset({"public"}), 3, "everybody here may read. Ask me in a direct message."),
+    ],
+)
+def test_why_nothing_can_be_searched_is_said(
+    place: frozenset[str] | None, generation: int, said: str
+) -> None:
+    asked = Question("q", CODE, Asker("U1"), Place("slack", "C1", place))
+
+    assert said in nothing_to_read(asked, generation)
 
 
 def test_documents_of_one_uri_in_two_sources_are_two_documents() -> None:
