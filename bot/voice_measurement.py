@@ -21,7 +21,7 @@ from adapters.style import NO_TERMS, StyleRow, Terms, cross_judged, masked, told
 from bot.assembly import Assembly
 from bot.citations import parse_markers
 from bot.evaluation import EvaluationError, Outcome, QuestionRow, measure
-from bot.lessons import lesson_of
+from bot.lessons import lesson_as_asked, lesson_of
 from bot.replies import Replies, replies
 from bot.trial import run_trials
 from bot.truth import Judged, judge, paired, source_of
@@ -152,7 +152,7 @@ def _speakers(
     held_out: Sequence[Example],
     training: Sequence[Example],
 ) -> dict[str, _Speaker]:
-    lessons = tuple(lesson_of(example) for example in held_out)
+    lessons = tuple(lesson_as_asked(example) for example in held_out)
     speakers = {ADAPTER: _Speaker(adapter, lessons)}
     if parent is not None:
         speakers[PARENT] = _Speaker(parent, lessons)
