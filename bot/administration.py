@@ -55,7 +55,7 @@ from connectors.commands import (
 )
 from connectors.conversation import Asker, Place, Progress
 from connectors.log import Log
-from connectors.ports import AdminEvent, Administered, Mode
+from connectors.ports import AdminEvent, Administered, Mode, Named
 from knowledge.documents import KnowledgeError
 
 if TYPE_CHECKING:
@@ -116,6 +116,15 @@ class Administration:
                 yield Administered(text)
         except Exception as error:
             yield Administered(self._line(error, command, asker), refused=True)
+
+    async def names(self, of: Named, asker: Asker) -> tuple[str, ...]:
+        """The names that commands take; see the port. Raises `JournalError`."""
+        if not self.is_admin(asker):
+            return ()
+        if of == "sources":
+            return tuple(source.name for source in self._assembly.settings.sources)
+        listed = await asyncio.to_thread(list_adapters, self._assembly)
+        return ("base", *(adapter.reference for adapter in listed.adapters))
 
     def _needs_admin(self, command: Command) -> bool:
         return changes_something(command) or isinstance(command, Audit)

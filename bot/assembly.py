@@ -14,7 +14,7 @@ from bot.settings import Settings, SettingsError
 from knowledge.documents import EVERYONE, PUBLIC, Reader, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from adapters.base_model import ModelLocation
     from adapters.local import LocalGenerator
@@ -346,16 +346,20 @@ class Assembly:
         from bot.manners import Manners
 
         experts = {source.name: source.expert for source in self.settings.sources if source.expert}
-        return Manners(self.journal, {"slack": self.settings.slack.channels}, experts)
+        modes = {"slack": self.settings.slack.channels, "discord": self.settings.discord.channels}
+        return Manners(self.journal, modes, experts)
 
-    def ports(self, log: Log) -> Ports:
-        """What a platform is given; `log` gets what fails. `inbox.run` has to run beside the platforms."""
+    def ports(self, log: Log, admins: Sequence[str]) -> Ports:
+        """What a platform is given, of which `admins` are principals; `log` gets what fails.
+
+        `inbox.run` has to run beside the platforms.
+        """
         from bot.administration import Administration
         from bot.conversing import Conversing
         from bot.welcome import Welcoming
         from connectors.ports import Ports
 
-        administration = Administration(self, self.manners, self.settings.slack.admins, log)
+        administration = Administration(self, self.manners, admins, log)
         return Ports(
             answering=Conversing(self.assistant(self.voices.adapter_at), log),
             administering=administration,

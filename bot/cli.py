@@ -21,6 +21,7 @@ from bot.command import (
     opened,
     run_sync,
 )
+from bot.discord_cli import discord_app
 from bot.library_cli import documents_app, passages_app, sources_app
 from bot.slack_cli import slack_app
 
@@ -42,6 +43,7 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(documents_app, name="documents")
 app.add_typer(passages_app, name="passages")
 app.add_typer(slack_app, name="slack")
+app.add_typer(discord_app, name="discord")
 
 AdapterOption = Annotated[
     str | None, typer.Option(help="Speak through this adapter, NAME or NAME@VERSION; 'base' means none.")

@@ -38,12 +38,15 @@ def build_connectors(
     assembly: Assembly, log: FilteringBoundLogger, environment: Environment
 ) -> tuple[Connector, ...]:
     """Every platform that has credentials. What is half there is said in the log."""
+    found = []
     missing = missing_for_slack(environment)
-    if missing is not None and missing:
+    if missing:
         log.info("slack is not connected", missing=", ".join(missing))
-    if missing is None or missing:
-        return ()
-    return (_slack(assembly, log, environment),)
+    elif missing is not None:
+        found.append(_slack(assembly, log, environment))
+    if environment.get("DISCORD_TOKEN", "").strip():
+        found.append(_discord(assembly, log, environment))
+    return tuple(found)
 
 
 def missing_for_slack(environment: Environment) -> tuple[str, ...] | None:
@@ -102,7 +105,7 @@ def _slack(assembly: Assembly, log: FilteringBoundLogger, environment: Environme
     token, secret = environment.get("SLACK_BOT_TOKEN", ""), environment.get("SLACK_SIGNING_SECRET", "")
 
     async def run() -> None:
-        service = SlackService(await asyncio.to_thread(assembly.ports, log), options, log)
+        service = SlackService(await asyncio.to_thread(assembly.ports, log, settings.admins), options, log)
         if app_token := environment.get("SLACK_APP_TOKEN"):
             await service.run_socket(token, app_token)
         elif client_id := environment.get("SLACK_CLIENT_ID"):
@@ -119,3 +122,25 @@ def _slack(assembly: Assembly, log: FilteringBoundLogger, environment: Environme
             await service.run_http(token, secret, settings.host, settings.port)
 
     return Connector("slack", run, SlackRefusedError)
+
+
+def _discord(assembly: Assembly, log: FilteringBoundLogger, environment: Environment) -> Connector:
+    from connectors.discord.app import API_URL, DiscordOptions
+    from connectors.discord.running import DiscordRefusedError, DiscordService
+
+    settings = assembly.settings.discord
+    options = DiscordOptions(
+        guilds=settings.guilds,
+        forums=settings.forums,
+        opens_threads=settings.replies == "thread",
+        reads_content=settings.message_content,
+        api_url=environment.get("DISCORD_API_URL") or API_URL,
+        gateway_url=environment.get("DISCORD_GATEWAY_URL", ""),
+    )
+    token = environment["DISCORD_TOKEN"].strip()
+
+    async def run() -> None:
+        ports = await asyncio.to_thread(assembly.ports, log, settings.admins)
+        await DiscordService(ports, options, log).run(token)
+
+    return Connector("discord", run, DiscordRefusedError)

@@ -121,6 +121,22 @@ class SlackBotSettings(Table):
     public_url: str | None = Field(default=None, pattern=r"^https?://")
 
 
+class DiscordBotSettings(Table):
+    """`[discord]`: how the bot behaves in Discord. `channels` is the mode of channels where none was chosen.
+
+    `guilds` are the ids of the team's servers, all that the bot is in when there are none. `forums` are the
+    ids or names of the forum channels whose new posts are answered of themselves. Without `message_content`
+    the bot reads messages that mention it, direct messages and commands alone.
+    """
+
+    admins: Annotated[tuple[str, ...], AfterValidator(_some_people)] = ("guild-admins",)
+    guilds: tuple[str, ...] = ()
+    channels: Mode = "mention"
+    forums: tuple[str, ...] = ()
+    replies: Literal["thread", "reply"] = "thread"
+    message_content: bool = True
+
+
 class ServeSettings(Table):
     """`[serve]`: how `lorebot serve` works."""
 
@@ -148,6 +164,7 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
     slack: SlackBotSettings = SlackBotSettings()
+    discord: DiscordBotSettings = DiscordBotSettings()
 
     @classmethod
     def settings_customise_sources(

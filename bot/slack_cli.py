@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bot.command import FAILED, console
+from bot.checked_output import show_findings
 
 slack_app = typer.Typer(help="Set up the Slack app.", no_args_is_help=True)
 
@@ -38,11 +38,4 @@ def check() -> None:
 
     log = open_log(sys.stderr, "error")
     api_url = os.environ.get("SLACK_API_URL") or API_URL
-    screen, findings = console(), asyncio.run(check(os.environ, api_url, log))
-    for finding in findings:
-        mark = "✗" if finding.fix else "✓"
-        screen.print(f"{mark} {finding.name}: {finding.found}", markup=False, highlight=False, soft_wrap=True)
-        if finding.fix:
-            screen.print(f"  {finding.fix}", markup=False, highlight=False, soft_wrap=True)
-    if any(finding.fix for finding in findings):
-        raise typer.Exit(FAILED)
+    show_findings(asyncio.run(check(os.environ, api_url, log)))

@@ -202,6 +202,11 @@ def help_text(prefix: str) -> str:
     return "\n".join(f"- `{prefix} {_USAGES[verb]}`: {meaning}" for verb, meaning in _MEANINGS.items())
 
 
+def meaning(verb: str) -> str:
+    """What a command does, in a few words."""
+    return _MEANINGS[verb].split(";")[0]
+
+
 def written(command: Command) -> str:
     """A command as a person would write it."""
     match command:

@@ -11,6 +11,7 @@ from connectors.commands import Command
 from connectors.conversation import Answer, Answering, Asker, Place, Progress, Question, Turn
 
 Mode = Literal["mention", "auto", "off"]
+Named = Literal["sources", "adapters"]
 Fault = Literal["wrong", "outdated", "missing", "tone"]
 
 
@@ -127,6 +128,10 @@ class Administering(Protocol):
 
     def is_admin(self, asker: Asker) -> bool:
         """Whether this person may give commands that change something."""
+        ...
+
+    async def names(self, of: Named, asker: Asker) -> tuple[str, ...]:
+        """The names that commands take; none for those who may not give commands."""
         ...
 
 

@@ -138,7 +138,9 @@ def _settled(text: str) -> int:
 
 def _still(code: str, links: frozenset[str]) -> str:
     def link(found: re.Match[str]) -> str:
-        return found[0] if canonical(trimmed(found[0])) in links else f"{found[1]}{JOINER}{found[2]}"
+        if canonical(trimmed(found[0])) in links:
+            return found[0]
+        return f"{found[1]}{JOINER}{found[2].replace('://', f':{JOINER}//')}"
 
     return _CODE_LINK.sub(link, _CODE_CALL.sub(rf"\g<0>{JOINER}", code))
 

@@ -62,18 +62,6 @@ code { background: #f6f6f6; border: 1px solid #e4e2e4; border-radius: 3px; paddi
 """
 
 
-def page(note: str, columns: Sequence[Sequence[str]]) -> str:
-    """A page of panels in columns, with a line above that says what it is."""
-    drawn = "".join(f'<div class="column">{"".join(column)}</div>' for column in columns)
-    body = f'<p class="note">{escape(note)}</p>{drawn}'
-    return f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style><body>{body}</body>'
-
-
-def panel(title: str, *contents: str) -> str:
-    """A window with a title."""
-    return f'<section class="panel"><h2>{escape(title)}</h2>{"".join(contents)}</section>'
-
-
 def message(who: str, colour: str, time: str, *blocks: str, app: bool = False) -> str:
     """A message of somebody."""
     face = f'<div class="face" style="background:{colour}">{escape(who[0])}</div>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from connectors.ports import Judgement, Remembered
+from connectors.recalling import FORGOTTEN, THANKS, expert_of, recall
 from connectors.slack import names
 from connectors.slack.answering import Answering
 from connectors.slack.blocks import Message, section
@@ -21,12 +21,7 @@ from connectors.slack.passages_view import passages_view
 from connectors.slack.requests import Act, read_act
 from connectors.slack.safe_text import mrkdwn
 
-THANKS = "Thank you, that is noted."
-FORGOTTEN = "I do not keep that answer any more; ask again."
-
 Json = Mapping[str, Any]
-
-_KEPT_WITHIN_SECONDS = 1.0
 
 
 def register(app: AsyncApp, desk: Desk, answering: Answering) -> None:
@@ -105,7 +100,7 @@ class Actions:
 
     async def _call(self, act: Act, answer_id: str, key: str) -> None:
         remembered = await self._recall(act, answer_id)
-        expert = self._expert(remembered)
+        expert = expert_of(self._desk.ports.manners, remembered.answer.citations) if remembered else None
         if remembered is None or expert is None:
             await self._desk.whisper(act.ticket, refused(FORGOTTEN))
         else:
@@ -131,21 +126,8 @@ class Actions:
         self._answering.begin(heard, key=key)
 
     async def _recall(self, act: Act, answer_id: str) -> Remembered | None:
-        """An answer, for those who can see it: in the place where it was given, or the person who asked."""
-        found = await self._desk.ports.memory.recall(answer_id)
-        if found is None:
-            # Somebody may press before the answer that was just shown is kept.
-            await asyncio.sleep(_KEPT_WITHIN_SECONDS)
-            found = await self._desk.ports.memory.recall(answer_id)
-        if found is None or found.place.workspace != act.team or found.place.id != act.channel:
-            return None
-        is_alone = found.place.principals is None
-        return None if is_alone and found.asker not in (act.user, f"slack:{act.user}") else found
-
-    def _expert(self, remembered: Remembered | None) -> str | None:
-        citations = remembered.answer.citations if remembered else ()
-        experts = (self._desk.ports.manners.expert(citation.source) for citation in citations)
-        return next(filter(None, experts), None)
+        """An answer, for those who can see it."""
+        return await recall(self._desk.ports.memory, answer_id, act.team, act.channel, f"slack:{act.user}")
 
 
 def asked_aloud(user: str, question: str) -> Message:

@@ -25,6 +25,7 @@ from connectors.slack.buttons import feedback
 from connectors.slack.safe_text import markdown, mrkdwn
 from connectors.slack.sources_view import nearest_blocks, source_blocks
 from connectors.splitting import split
+from connectors.wording import NEAREST, voice_line
 
 # An answer's text keeps at least this much of a message, in which sources come first.
 _LEAST_TEXT = 4_000
@@ -59,23 +60,15 @@ def stream_ending(answer: Answer, now: datetime, buttons: Sequence[Json] = ()) -
     return (*_sources(answer, now)[: MOST_BLOCKS - len(tail) - 2 * _DRAWN], *tail)
 
 
-def voice_line(answer: Answer) -> str:
-    """Who spoke, from which state of the index, and how long it took."""
-    voice = answer.voice.name
-    if voice != "base":
-        voice += f"@{answer.voice.version}"
-    return f"Voice {mrkdwn(voice)}  ·  index {answer.index_generation}  ·  {answer.timings.total:.1f} s"
-
-
 def _sources(answer: Answer, now: datetime) -> tuple[Json, ...]:
     if answer.abstained and answer.nearest:
-        return (context("*Perhaps it stands in one of these:*"), *nearest_blocks(answer.nearest))
+        return (context(f"*{NEAREST}*"), *nearest_blocks(answer.nearest))
     return source_blocks(answer.citations, now)
 
 
 def _tail(answer: Answer, buttons: Sequence[Json]) -> tuple[Json, ...]:
     pressed = (actions(*buttons),) if buttons else ()
-    return (context(voice_line(answer)), feedback(answer.id), *pressed)
+    return (context(voice_line(answer, mrkdwn)), feedback(answer.id), *pressed)
 
 
 def _shared_out(sources: tuple[Json, ...], first: int, further: int) -> list[tuple[Json, ...]]:

@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any
 
 from connectors.asking import Asking, OnlyWhenSure, Surface
+from connectors.attention import Attention
 from connectors.commands import BeQuiet, CommandError, Wake, parse
 from connectors.conversation import Place, Question
 from connectors.ports import Administered
+from connectors.reporting import restarted_line
 from connectors.slack.blocks import Message
 from connectors.slack.desk import Desk, Ticket
 from connectors.slack.heard import Heard, shared_files
@@ -19,10 +21,8 @@ from connectors.slack.streaming import GrowingMessage, Thread
 from connectors.slack.surface import EphemeralSurface, ThreadSurface, is_answer_to
 from connectors.slack.threads import is_between_others, message_at, replies_after
 from connectors.slack.workspace import Workspace
-from connectors.slack.written import is_question, mentioned, plain_text
-
-SWITCHED_OFF = "I am switched off in this channel. Ask me in a direct message, or with `/lorebot ask`."
-NO_TEXT = "There is no text in that message that I could answer."
+from connectors.slack.written import mentioned, plain_text
+from connectors.wording import NO_TEXT, switched_off
 
 Whisper = Callable[[Message], Awaitable[None]]
 
@@ -32,25 +32,13 @@ class Answering:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-
-    async def is_asked(self, heard: Heard) -> bool:
-        """Whether a message is a question to the bot, as far as can be told without asking Slack.
-
-        In a thread where the bot takes part, a message that calls nobody else is; in a channel in the mode
-        `auto`, one with a question mark. Neither is where the bot was told to be quiet.
-        """
-        if heard.how not in ("thread", "overheard"):
-            return True
-        if heard.calls or not heard.text or (heard.how == "overheard" and not is_question(heard.text)):
-            return False
-        mode = await self._desk.ports.manners.mode(_place(heard))
-        if heard.how == "thread":
-            return mode != "off" and await self._takes_part(heard) and not await self._is_quiet(heard)
-        return mode == "auto" and not await self._is_quiet(heard)
+        self._attention = Attention(desk.ports, desk.questions)
 
     async def receive(self, heard: Heard) -> None:
         """Take a question and begin to answer it. Raises what keeps it from being taken."""
-        if await self.is_asked(heard) and await self._desk.take(heard.key, heard.as_payload()):
+        if await self._attention.is_asked(heard, _place(heard)) and await self._desk.take(
+            heard.key, heard.as_payload()
+        ):
             self.begin(heard)
 
     async def take_up(self) -> None:
@@ -62,7 +50,7 @@ class Answering:
                 self._desk.begin(self._take_up(heard, delivery.key), ticket_of(heard), delivery.key)
             elif "command" in delivery.payload:
                 ticket = Ticket(**delivery.payload["ticket"])
-                line = f"I was restarted while I did `{delivery.payload['command']}`: give it again."
+                line = restarted_line(delivery.payload["command"])
                 self._desk.begin(self._say_cut_off(ticket, line, delivery.key), ticket, delivery.key)
             else:
                 await self._desk.questions.finished(delivery.key)
@@ -116,7 +104,7 @@ class Answering:
             return ""
         is_visible = heard.how in ("mention", "reaction", "shortcut", "shared")
         if is_visible and await self._desk.ports.manners.mode(_place(heard)) == "off":
-            return SWITCHED_OFF
+            return switched_off("/lorebot ask")
         if heard.how != "reaction":
             return heard
         message = await message_at(workspace, heard.channel, heard.ts)
@@ -127,11 +115,10 @@ class Answering:
     def _surface(
         self, heard: Heard, key: str, workspace: Workspace, whisper: Whisper
     ) -> ThreadSurface | EphemeralSurface:
-        experts = self._desk.ports.manners.expert
         if heard.how == "ephemeral":
-            return EphemeralSurface(whisper, experts)
+            return EphemeralSurface(whisper)
         thread = _thread(heard, workspace)
-        return ThreadSurface(GrowingMessage(workspace.client, thread), key, experts)
+        return ThreadSurface(GrowingMessage(workspace.client, thread), key, self._desk.ports.manners)
 
     async def _question(
         self, heard: Heard, workspace: Workspace, surface: ThreadSurface | EphemeralSurface
@@ -164,14 +151,6 @@ class Answering:
             if isinstance(event, Administered):
                 await GrowingMessage(workspace.client, thread).post(refused(event.text).content())
         return True
-
-    async def _takes_part(self, heard: Heard) -> bool:
-        if self._desk.questions.is_busy_with(heard.conversation):
-            return True
-        return await self._desk.ports.memory.takes_part(heard.conversation)
-
-    async def _is_quiet(self, heard: Heard) -> bool:
-        return await self._desk.ports.manners.is_quiet(heard.conversation)
 
 
 def ticket_of(heard: Heard) -> Ticket:

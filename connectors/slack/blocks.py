@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.slack.safe_text import cut, plain
+from connectors.slack.safe_text import plain
+from connectors.wording import cut
 
 Json = dict[str, Any]
 

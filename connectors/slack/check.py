@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from connectors.checking import Checked
 from connectors.log import Log
 from connectors.slack.complaints import error_code, explain
 from connectors.slack.manifest import SOCKET_SCOPE, missing_scopes
@@ -22,15 +22,6 @@ _NO_SOCKET = {
     "invalid_auth": "SLACK_APP_TOKEN is not valid: copy it from 'Basic Information' > 'App-Level Tokens'",
     "socket_mode_not_enabled": "Socket Mode is off: switch it on under 'Socket Mode'",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One thing that was looked at; `fix` is empty when it is in order."""
-
-    name: str
-    found: str
-    fix: str = ""
 
 
 async def check(environment: Mapping[str, str], api_url: str, log: Log) -> tuple[Checked, ...]:

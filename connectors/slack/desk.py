@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
-import traceback
 from collections.abc import Coroutine, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from connectors.asking import Questions, failure_line
-from connectors.commands import Command, written
+from connectors.asking import Questions
+from connectors.background import Background
 from connectors.log import Log
 from connectors.ports import Delivery, Ports
 from connectors.slack.audience import Audience
@@ -21,7 +19,6 @@ from connectors.slack.blocks import Message
 from connectors.slack.complaints import explain
 from connectors.slack.files import Files
 from connectors.slack.notices import refused
-from connectors.slack.streaming import CALL_ERRORS
 from connectors.slack.workspace import Workspace, Workspaces
 
 PLATFORM = "slack"
@@ -43,17 +40,12 @@ class Ticket:
     thread: str | None = None
 
 
-def interrupted(who: Ticket, command: Command) -> dict[str, Any]:
-    """The payload of a command: whom to tell that it was cut off, when the process has died."""
-    return {"command": written(command), "ticket": asdict(who)}
-
-
 class NotInstalledError(Exception):
     """The app is not installed in a workspace (any more)."""
 
 
 class Desk:
-    """The connector's parts, and the tasks that are on."""
+    """The connector's parts."""
 
     def __init__(
         self,
@@ -70,8 +62,7 @@ class Desk:
         self.files = files
         self.questions = questions
         self.log = log
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._runs: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self.background = Background(PLATFORM, questions, log, explain)
 
     async def workspace(self, team: str, enterprise: str | None) -> Workspace:
         """A workspace in which the app is installed. Raises `NotInstalledError`, and what Slack raises."""
@@ -89,30 +80,11 @@ class Desk:
 
         If it fails, the log and the person of the ticket are told, and the delivery of `key` is finished.
         """
-        task = asyncio.create_task(self._watched(work, ticket, key))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.background.begin(work, partial(self.say, ticket), key)
 
-    def begin_run(self, run: str, work: Coroutine[Any, Any, None], ticket: Ticket) -> None:
-        """The same for something that a person may cancel by the name of the run."""
-        task = asyncio.create_task(self._watched(work, ticket, None))
-        self._tasks.add(task)
-        self._runs[run] = (ticket.user, task)
-
-        def ended(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            self._runs.pop(run, None)
-
-        task.add_done_callback(ended)
-
-    def run_of(self, run: str) -> str | None:
-        """Who started a run that is on in this process."""
-        return self._runs[run][0] if run in self._runs else None
-
-    def cancel_run(self, run: str) -> None:
-        """Stop a run."""
-        if run in self._runs:
-            self._runs[run][1].cancel()
+    async def say(self, ticket: Ticket, line: str) -> None:
+        """Say one line to a person."""
+        await self.whisper(ticket, refused(line))
 
     async def whisper(self, ticket: Ticket, message: Message) -> None:
         """Show a message to one person: in the channel, else in a direct message."""
@@ -133,29 +105,3 @@ class Desk:
         channel = str(opened["channel"]["id"])
         said = await client.chat_postMessage(channel=channel, **message.arguments())
         return channel, str(said["ts"])
-
-    async def close(self, seconds: float) -> None:
-        """End what is on: questions within so many seconds, all else at once."""
-        await self.questions.close(seconds)
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _watched(self, work: Coroutine[Any, Any, None], ticket: Ticket, key: str | None) -> None:
-        try:
-            await work
-        except Exception as error:
-            reference = secrets.token_hex(4)
-            self.log.error(
-                "slack work failed", reference=reference, error=explain(error), trace=traceback.format_exc()
-            )
-            await self._say_failed(ticket, reference)
-            if key is not None:
-                await self.questions.finished(key)
-
-    async def _say_failed(self, ticket: Ticket, reference: str) -> None:
-        try:
-            await self.whisper(ticket, refused(failure_line(reference)))
-        except (*CALL_ERRORS, NotInstalledError) as error:
-            self.log.error("person not told", reference=reference, error=explain(error))

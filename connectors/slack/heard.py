@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from connectors.downloading import SharedFile
 from connectors.slack.written import mentioned, plain_text
 
 Json = Mapping[str, Any]
@@ -16,16 +17,6 @@ How = Literal["mention", "direct", "thread", "overheard", "reaction", "shortcut"
 # The kinds of message that people write; all others are told by Slack or written by programs.
 _WRITTEN_BY_PEOPLE = frozenset({None, "", "file_share", "thread_broadcast", "me_message"})
 _TEXT_CHARACTERS = 40_000
-
-
-@dataclass(frozen=True, slots=True)
-class SharedFile:
-    """A file of a message; `url` is where the app downloads it, empty when Slack does not say."""
-
-    id: str
-    name: str
-    size: int
-    url: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from connectors.slack.blocks import (
     section,
 )
 from connectors.slack.safe_text import mrkdwn, plain
+from connectors.wording import counted
 
 _SUGGESTIONS = 5
 _SOURCES = 30
@@ -57,18 +58,18 @@ def _known(welcome: Welcome, now: datetime) -> list[Json]:
     if not welcome.sources:
         return [section("Nothing yet that you may read. An admin adds sources and runs `/lorebot reindex`.")]
     documents = sum(source.documents for source in welcome.sources)
-    counted = (
-        f"{_counted(welcome.passages, 'passage')} of {_counted(documents, 'document')} "
-        f"from {_counted(len(welcome.sources), 'source')}"
+    held = (
+        f"{counted(welcome.passages, 'passage')} of {counted(documents, 'document')} "
+        f"from {counted(len(welcome.sources), 'source')}"
     )
     lines = [section(_line(source, now)) for source in welcome.sources[:_SOURCES]]
     more = len(welcome.sources) - _SOURCES
-    return [context(counted), *lines, *([context(f"… and {more} more")] if more > 0 else [])]
+    return [context(held), *lines, *([context(f"… and {more} more")] if more > 0 else [])]
 
 
 def _line(source: KnownSource, now: datetime) -> str:
     synced = "not read yet" if source.last_sync is None else f"read {age(source.last_sync, now)}"
-    parts = (f"*{mrkdwn(plain(source.name, 100))}*", _counted(source.documents, "document"), synced)
+    parts = (f"*{mrkdwn(plain(source.name, 100))}*", counted(source.documents, "document"), synced)
     return "  ·  ".join(filter(None, (*parts, mrkdwn(plain(source.health, 300)))))
 
 
@@ -79,7 +80,3 @@ def _failed(welcome: Welcome) -> list[Json]:
     lines = [f"• {mrkdwn(plain(line, 300))}" for line in welcome.failures[:_FAILURES]]
     shown = [section(line) for line in lines] or [section("Nothing failed in the last syncs.")]
     return [divider(), header("For admins"), *shown, context("`/lorebot status` tells more.")]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

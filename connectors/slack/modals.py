@@ -13,16 +13,17 @@ from connectors.commands import Confirmation
 from connectors.ports import Fault, Judgement
 from connectors.slack import names
 from connectors.slack.blocks import MOST_SECTION, Json, plain_text
-from connectors.slack.safe_text import cut
+from connectors.wording import (
+    BETTER_QUESTION,
+    CANCEL,
+    FAULT_QUESTION,
+    FAULTS,
+    JUDGEMENT_TITLE,
+    MOST_BETTER,
+    cut,
+)
 
-_FAULTS: Mapping[Fault, str] = {
-    "wrong": "It is wrong",
-    "outdated": "It is out of date",
-    "missing": "Something is missing",
-    "tone": "The tone is off",
-}
 _FAULT, _BETTER = "fault", "better"
-_MOST_BETTER = 3_000
 _ANSWER = "answer"
 
 
@@ -31,17 +32,15 @@ def judgement_modal(answer_id: str, context: Mapping[str, str] | None = None) ->
 
     `context` comes back with `read_context`: 3,000 characters of JSON at most.
     """
-    options: list[Json] = [{"text": plain_text(text, 75), "value": fault} for fault, text in _FAULTS.items()]
+    options: list[Json] = [{"text": plain_text(text, 75), "value": fault} for fault, text in FAULTS.items()]
     return {
-        **_modal(names.JUDGE, "What is wrong?", "Send", {**(context or {}), _ANSWER: answer_id}),
+        **_modal(names.JUDGE, JUDGEMENT_TITLE, "Send", {**(context or {}), _ANSWER: answer_id}),
         "blocks": [
-            _optional(
-                _FAULT, "What is wrong with the answer?", {"type": "radio_buttons", "options": options}
-            ),
+            _optional(_FAULT, FAULT_QUESTION, {"type": "radio_buttons", "options": options}),
             _optional(
                 _BETTER,
-                "What would be a better answer?",
-                {"type": "plain_text_input", "multiline": True, "max_length": _MOST_BETTER},
+                BETTER_QUESTION,
+                {"type": "plain_text_input", "multiline": True, "max_length": MOST_BETTER},
             ),
         ],
     }
@@ -52,7 +51,7 @@ def read_judgement(view: Mapping[str, Any]) -> tuple[str, Judgement]:
     values = view.get("state", {}).get("values", {})
     chosen = (_state(values, _FAULT).get("selected_option") or {}).get("value")
     fault = next((fault for fault in get_args(Fault) if fault == chosen), None)
-    better = (_state(values, _BETTER).get("value") or "").strip()[:_MOST_BETTER]
+    better = (_state(values, _BETTER).get("value") or "").strip()[:MOST_BETTER]
     return read_context(view).get(_ANSWER, ""), Judgement(False, fault, better)
 
 
@@ -82,7 +81,7 @@ def _modal(callback: str, title: str, submit: str, context: Mapping[str, str]) -
         "private_metadata": json.dumps(dict(context), ensure_ascii=False),
         "title": plain_text(title, 24),
         "submit": plain_text(submit, 24),
-        "close": plain_text("Cancel", 24),
+        "close": plain_text(CANCEL, 24),
     }
 
 

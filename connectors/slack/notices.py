@@ -7,6 +7,7 @@ import re
 from connectors.conversation import Answer
 from connectors.slack.blocks import Message, context, section
 from connectors.slack.safe_text import mrkdwn
+from connectors.wording import CALLED_BY_BUTTON, help_wanted, shared_by
 
 _EXPERT = re.compile(r"(user|group):([A-Z0-9]{2,30})")
 _QUOTED = 300
@@ -32,20 +33,13 @@ def called(expert: str, asker: str, answer: Answer) -> Message | None:
     if not whom or not who:
         return None
     question = mrkdwn(" ".join(answer.question.split()), _QUOTED)
-    line = f"{whom}, {who} asks for a person's help with this: {question}"
-    return Message(
-        line, (section(line), context("Asked by a button under my answer; please reply in this thread."))
-    )
+    line = help_wanted(whom, who, question)
+    return Message(line, (section(line), context(CALLED_BY_BUTTON)))
 
 
 def shared(asker: str) -> str:
     """The line above an answer that a person chose to show to all."""
-    who = _mention(asker)
-    return (
-        f"{who} asked me this and shares the answer."
-        if who
-        else "Somebody asked me this and shares the answer."
-    )
+    return shared_by(_mention(asker))
 
 
 def _mention(principal: str) -> str:

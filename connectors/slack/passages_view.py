@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from connectors.conversation import Answer, ReadPassage
+from connectors.conversation import Answer
 from connectors.slack.blocks import MOST_VIEW_BLOCKS, Json, context, divider, mrkdwn_text, plain_text, section
-from connectors.slack.safe_text import cut, link, mrkdwn
+from connectors.slack.safe_text import link, mrkdwn
+from connectors.wording import NOTHING_READ, more_passages, passage_name, passage_score, read_for
 
 # A view is refused when its JSON is longer than 250 kB; so many passages of such a length stay far below.
 _MOST = 20
@@ -16,31 +17,24 @@ def passages_view(answer: Answer) -> Json:
 
     https://docs.slack.dev/surfaces/modals
     """
-    cited = {(c.title, c.heading, c.url): c.marker for c in answer.citations}
-    blocks: list[Json] = [context(f"Read for: {mrkdwn(cut(' '.join(answer.question.split()), 300))}")]
+    blocks: list[Json] = [context(read_for(answer, mrkdwn))]
     for place, passage in enumerate(answer.read[:_MOST], start=1):
-        blocks += _passage(place, passage, cited.get((passage.title, passage.heading, passage.url)))
+        blocks += [
+            divider(),
+            section(f"*{place}.* {passage_name(passage, link)}"),
+            {"type": "section", "text": _shown(passage.text)},
+            context(passage_score(passage, answer)),
+        ]
     if len(answer.read) > _MOST:
-        blocks.append(context(f"… and {len(answer.read) - _MOST} more, with lower scores."))
+        blocks.append(context(more_passages(len(answer.read) - _MOST)))
     if not answer.read:
-        blocks.append(section("Nothing was read for this answer."))
+        blocks.append(section(NOTHING_READ))
     return {
         "type": "modal",
         "title": plain_text("What I read", 24),
         "close": plain_text("Close", 24),
         "blocks": blocks[:MOST_VIEW_BLOCKS],
     }
-
-
-def _passage(place: int, passage: ReadPassage, marker: int | None) -> list[Json]:
-    where = cut(passage.title, 150) + (f" › {cut(passage.heading, 150)}" if passage.heading else "")
-    mark = f"  ·  cited as [{marker}]" if marker is not None else ""
-    return [
-        divider(),
-        section(f"*{place}.* {link(passage.url, ' '.join(where.split()))}"),
-        {"type": "section", "text": _shown(passage.text)},
-        context(f"score {passage.score:.2f}{mark}"),
-    ]
 
 
 def _shown(text: str) -> Json:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from connectors.conversation import EVERYONE, PUBLIC
+from connectors.remembering import Remembering
 from connectors.slack.workspace import Workspace
 
 WORKSPACE_ADMINS = "workspace-admins"
@@ -20,7 +19,6 @@ _PAGE = 1_000
 _PAGES = 30
 
 Json = Mapping[str, Any]
-Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,39 +43,6 @@ class Channel:
 
 class TooManyError(Exception):
     """A list is longer than what is read of it."""
-
-
-class Remembering(Generic[Kept]):
-    """Values by key, each kept for some seconds; one that is being fetched is fetched once.
-
-    Who gives up waiting does not stop the fetch: the next finds its result.
-    """
-
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._kept: dict[tuple[str, ...], tuple[float, asyncio.Task[Kept]]] = {}
-
-    async def get(self, key: tuple[str, ...], fetch: Callable[[], Awaitable[Kept]]) -> Kept:
-        """The kept value, else what `fetch` gives; what it raises is raised and not kept."""
-        until, task = self._kept.get(key, (0.0, None))
-        if task is None or self._clock() >= until or _has_failed(task):
-            task = asyncio.ensure_future(_awaited(fetch))
-            task.add_done_callback(_has_failed)
-            self._kept[key] = (self._clock() + self._seconds, task)
-        return await asyncio.shield(task)
-
-    def forget(self, key: tuple[str, ...]) -> None:
-        """Fetch anew when next asked."""
-        self._kept.pop(key, None)
-
-
-async def _awaited(fetch: Callable[[], Awaitable[Kept]]) -> Kept:
-    return await fetch()
-
-
-def _has_failed(task: asyncio.Task[Any]) -> bool:
-    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 class People:

@@ -14,6 +14,7 @@ from connectors.slack import names
 from connectors.slack.blocks import MOST_CHARACTERS, Json, Message, actions, button, markdown_block, section
 from connectors.slack.safe_text import markdown, mrkdwn, plain
 from connectors.splitting import split
+from connectors.wording import CANCEL, DONE, read_summary
 
 _TASK = "reading"
 _TITLE = 256
@@ -34,9 +35,7 @@ def read_chunks(answer: Answer) -> list[Json]:
     """The task card when all is read; its links stay, for an update adds to them. No card if nothing was."""
     if not answer.read:
         return []
-    documents = len({(passage.title, passage.url) for passage in answer.read})
-    title = f"Read {_counted(len(answer.read), 'passage')} of {_counted(documents, 'document')}"
-    return [_task(title, "complete")]
+    return [_task(read_summary(answer), "complete")]
 
 
 def text_chunk(text: str) -> Json:
@@ -46,16 +45,16 @@ def text_chunk(text: str) -> Json:
 
 def admin_progress(progress: Progress, key: str) -> Message:
     """A command that runs, and a button that cancels it; `key` comes back when it is pressed."""
-    cancel = button("Cancel", names.CANCEL, key, "danger")
+    cancel = button(CANCEL, names.CANCEL, key, "danger")
     text = mrkdwn(progress.text)
     return Message(text, (section(f":hourglass_flowing_sand: {text}"), actions(cancel)))
 
 
 def admin_result(result: Administered) -> tuple[Message, ...]:
     """What a command did or found, or why not."""
-    text = markdown(result.text) or "Done."
+    text = markdown(result.text) or DONE
     parts = split(f":no_entry: {text}" if result.refused else text, MOST_CHARACTERS - 500)
-    return tuple(Message(mrkdwn(result.text, 300) or "Done.", (markdown_block(part),)) for part in parts)
+    return tuple(Message(mrkdwn(result.text, 300) or DONE, (markdown_block(part),)) for part in parts)
 
 
 def _task(title: str, status: str, reading: Iterable[NearDocument] = ()) -> Json:
@@ -72,7 +71,3 @@ def _url_sources(documents: Iterable[NearDocument]) -> Iterator[Json]:
             titles.setdefault(url, document.title)
     for url, title in list(titles.items())[:_SOURCES]:
         yield {"type": "url", "url": url, "text": plain(title, 100) or url}
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

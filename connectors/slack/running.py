@@ -15,6 +15,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
+from connectors.background import CLOSING_SECONDS, TAKE_UP_EVERY_SECONDS, take_up
 from connectors.log import Log
 from connectors.ports import Ports
 from connectors.slack.answering import Answering
@@ -28,9 +29,6 @@ from connectors.slack.workspace import OneWorkspace, forwarding_logger, open_ses
 if TYPE_CHECKING:
     from connectors.slack.oauth import OAuthClient
 
-# What has begun is finished when the process is told to end; orchestrators wait about 30 seconds.
-CLOSING_SECONDS = 20.0
-_TAKE_UP_EVERY_SECONDS = 20.0
 _CHECK_EVERY_SECONDS = 60.0
 
 
@@ -137,22 +135,13 @@ async def _working(
     desk: Desk, answering: Answering, disconnect: Callable[[], Awaitable[None]]
 ) -> AsyncIterator[None]:
     """Take up what other processes left, and at the end see what has begun through."""
-    taking_up = asyncio.create_task(_take_up(desk, answering))
+    taking_up = asyncio.create_task(take_up(answering.take_up, TAKE_UP_EVERY_SECONDS, desk.log, explain))
     try:
         yield
     finally:
         taking_up.cancel()
         await disconnect()
-        await desk.close(CLOSING_SECONDS)
-
-
-async def _take_up(desk: Desk, answering: Answering) -> None:
-    while True:
-        try:
-            await answering.take_up()
-        except Exception as error:
-            desk.log.error("abandoned questions not read", error=explain(error))
-        await asyncio.sleep(_TAKE_UP_EVERY_SECONDS)
+        await desk.background.close(CLOSING_SECONDS)
 
 
 @asynccontextmanager

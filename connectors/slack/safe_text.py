@@ -9,6 +9,7 @@ import re
 
 from connectors import safe_markdown as safe
 from connectors.safe_links import JOINER, canonical
+from connectors.wording import cut
 
 # A link that is longer is not drawn as one.
 LONGEST_URL = 1500
@@ -40,11 +41,6 @@ def link(url: str | None, label: str) -> str:
     return (
         words if target is None or len(target) > LONGEST_URL else f"<{target.replace('&', '&amp;')}|{words}>"
     )
-
-
-def cut(text: str, most: int) -> str:
-    """A text of at most `most` characters; an ellipsis stands for what was cut off."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 class SafeStream(safe.SafeStream):

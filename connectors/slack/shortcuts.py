@@ -9,10 +9,11 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from connectors.slack import names
-from connectors.slack.answering import NO_TEXT, Answering, with_message
+from connectors.slack.answering import Answering, with_message
 from connectors.slack.desk import Desk
 from connectors.slack.notices import refused
 from connectors.slack.requests import read_act
+from connectors.wording import NO_TEXT
 
 Json = Mapping[str, Any]
 

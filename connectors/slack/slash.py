@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -13,10 +14,11 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from connectors.commands import Ask, Command, CommandError, confirmation, parse, written
 from connectors.conversation import Progress
 from connectors.ports import Administered
+from connectors.reporting import ENDED, carry_out, interrupted
 from connectors.slack import names
 from connectors.slack.answering import Answering, Whisper
 from connectors.slack.blocks import Message
-from connectors.slack.desk import Desk, interrupted
+from connectors.slack.desk import Desk
 from connectors.slack.modals import confirmation_modal, read_context
 from connectors.slack.notices import refused
 from connectors.slack.progress_view import admin_progress, admin_result
@@ -25,8 +27,6 @@ from connectors.slack.streaming import CALL_ERRORS
 from connectors.slack.workspace import Workspace
 from connectors.slack.written import plain_text
 
-# chat.update allows about 50 a minute for all messages together.
-EDIT_EVERY_SECONDS = 2.0
 LOOKING = "Having a look. The answer comes here, for your eyes alone."
 
 # How often Slack accepts an answer at a response_url, within 30 minutes.
@@ -61,9 +61,9 @@ class Slash:
             return
         if not isinstance(command, Ask):
             await ack()
-            if await self._desk.take(key, interrupted(act.ticket, command)):
+            if await self._desk.take(key, interrupted(asdict(act.ticket), command)):
                 work = self._finishing(key, self._administer(command, act, key))
-                self._desk.begin_run(key, work, act.ticket)
+                self._desk.background.begin_run(key, act.user, work, partial(self._desk.say, act.ticket))
             return
         heard = act.question("ephemeral", plain_text(command.question), key)
         if await self._desk.take(key, heard.as_payload()):
@@ -76,9 +76,9 @@ class Slash:
         context = read_context(body["view"])
         act, key = read_act({**body, "channel_id": context.get("channel", "")}), context.get("key", "")
         command, confirmed = parse(context["command"]), f"{key}/confirmed"
-        if await self._desk.take(confirmed, interrupted(act.ticket, command)):
+        if await self._desk.take(confirmed, interrupted(asdict(act.ticket), command)):
             work = self._finishing(confirmed, self._obey(command, act, key))
-            self._desk.begin_run(key, work, act.ticket)
+            self._desk.background.begin_run(key, act.user, work, partial(self._desk.say, act.ticket))
 
     async def cancelled(self, ack: AsyncAck, body: Json) -> None:
         """Cancel a command that runs; whoever gave it may, and admins."""
@@ -87,14 +87,14 @@ class Slash:
         self._desk.begin(self._cancel(act, run), act.ticket)
 
     async def _cancel(self, act: Act, run: str) -> None:
-        starter = self._desk.run_of(run)
+        starter = self._desk.background.run_of(run)
         if starter is None:
-            await self._desk.whisper(act.ticket, refused("That has ended, or another process runs it."))
+            await self._desk.whisper(act.ticket, refused(ENDED))
             return
         workspace = await self._desk.workspace(act.team, act.enterprise)
         asker = await self._desk.audience.asker(workspace, act.user, act.home_team)
         if act.user == starter or self._desk.ports.administering.is_admin(asker):
-            self._desk.cancel_run(run)
+            self._desk.background.cancel_run(run)
         else:
             await self._desk.whisper(act.ticket, refused(f"Only <@{starter}> and admins may cancel that."))
 
@@ -117,16 +117,8 @@ class Slash:
         asker = await self._desk.audience.asker(workspace, act.user, act.home_team)
         place = self._desk.audience.alone(workspace, act.channel)
         conversation = f"slack:{act.team}/{act.channel}"
-        report = Report(self._desk, workspace, act, key, responder(self._desk, act))
-        events = self._desk.ports.administering.administer(command, asker, place, conversation)
-        try:
-            async for event in events:
-                await report.show(event)
-        except BaseException:
-            await report.broke_off()
-            raise
-        finally:
-            await events.aclose()
+        report = DirectReport(self._desk, workspace, act, key, responder(self._desk, act))
+        await carry_out(self._desk.ports.administering, command, asker, place, conversation, report)
 
     async def _finishing(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -135,62 +127,49 @@ class Slash:
             await self._desk.questions.finished(key)
 
 
-class Report:
+class DirectReport:
     """What a command says: at once if it is quick, else edited in place in the person's direct messages."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        workspace: Workspace,
-        act: Act,
-        run: str,
-        whisper: Whisper,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, desk: Desk, workspace: Workspace, act: Act, run: str, whisper: Whisper) -> None:
         self._desk = desk
         self._workspace = workspace
         self._act = act
         self._run = run
         self._whisper = whisper
-        self._clock = clock
-        self._edited = 0.0
         self._message: tuple[str, str] | None = None
 
-    async def show(self, event: Progress | Administered) -> None:
-        """Show progress, or the end."""
-        if isinstance(event, Administered):
-            await self._end(admin_result(event))
-        elif self._message is None:
-            await self._begin(admin_progress(event, self._run))
-        elif self._clock() - self._edited >= EDIT_EVERY_SECONDS:
-            await self._edit(admin_progress(event, self._run))
-
-    async def broke_off(self) -> None:
-        """It was cancelled, or it failed."""
-        if self._message is not None:
-            await self._edit(refused("Cancelled. What was done until then stays."))
-
-    async def _begin(self, message: Message) -> None:
+    async def begin(self, progress: Progress) -> None:
+        """Show progress in a message of its own."""
         client = self._workspace.client
-        self._message = await self._desk.tell_alone(client, self._act.user, message)
-        self._edited = self._clock()
+        self._message = await self._desk.tell_alone(
+            client, self._act.user, admin_progress(progress, self._run)
+        )
         if self._act.channel != self._message[0]:
             await self._whisper(refused("On it: you see how far it is in our direct messages."))
 
-    async def _end(self, messages: tuple[Message, ...]) -> None:
-        first, *others = messages
+    async def edit(self, progress: Progress) -> None:
+        """Show further progress there."""
+        await self._edit(admin_progress(progress, self._run))
+
+    async def end(self, result: Administered) -> None:
+        """Show the end."""
+        first, *others = admin_result(result)
         if self._message is None:
-            for message in messages:
+            for message in (first, *others):
                 await self._whisper(message)
             return
         await self._edit(first)
         for message in others:
             await self._workspace.client.chat_postMessage(channel=self._message[0], **message.arguments())
 
+    async def break_off(self, line: str) -> None:
+        """Say it where progress was shown."""
+        if self._message is not None:
+            await self._edit(refused(line))
+
     async def _edit(self, message: Message) -> None:
         if self._message is not None:
             channel, ts = self._message
-            self._edited = self._clock()
             await self._workspace.client.chat_update(channel=channel, ts=ts, **message.content())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,6 +10,9 @@ from typing import Any
 from slack_sdk.errors import SlackApiError
 
 from connectors.conversation import Answer, Progress
+from connectors.pacing import Pacer
+from connectors.ports import Manners
+from connectors.recalling import expert_of
 from connectors.safe_links import allowed_links
 from connectors.slack.answer_view import answer_messages, stream_ending
 from connectors.slack.blocks import Json, Message
@@ -26,8 +28,6 @@ _FLUSH_SECONDS = 0.25
 _MARK = "lorebot:"
 _UNDRAWABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 
-Experts = Callable[[str], str | None]
-
 
 class ThreadSurface:
     """An answer in a thread: status at once, then the stream, then the complete message.
@@ -36,11 +36,11 @@ class ThreadSurface:
     """
 
     def __init__(
-        self, message: GrowingMessage, key: str, experts: Experts, notes: Sequence[str] = ()
+        self, message: GrowingMessage, key: str, manners: Manners, notes: Sequence[str] = ()
     ) -> None:
         self._message = message
         self._key = key
-        self._experts = experts
+        self._manners = manners
         self._notes: list[str] = []
         self._safe = SafeStream()
         self._sent = ""
@@ -48,8 +48,7 @@ class ThreadSurface:
         self._status: str | None = None
         self._chunks: list[Json] = []
         self._holds_back = False
-        self._wake, self._stopped = asyncio.Event(), asyncio.Event()
-        self._sender: asyncio.Task[None] | None = None
+        self._pacer = Pacer(self._send_what_is_new, _FLUSH_SECONDS)
 
     def note(self, line: str) -> None:
         """A line that is posted after the answer."""
@@ -62,7 +61,7 @@ class ThreadSurface:
             self._chunks += working_chunks(progress)
         elif not self._sent:
             self._status = self._doing
-        self._send()
+        self._pacer.wake()
 
     async def append(self, text: str) -> None:
         """Stream a piece. From the first link on, text waits until its source is known."""
@@ -74,12 +73,12 @@ class ThreadSurface:
         if safe:
             self._sent += safe
             self._chunks.append(text_chunk(safe))
-            self._send()
+            self._pacer.wake()
 
     async def finish(self, answer: Answer) -> bool:
         """End the stream with sources and buttons, else let the complete message take its place."""
         await self._stop_sending()
-        now, buttons = datetime.now(UTC), answer_buttons(answer, self._expert(answer))
+        now, buttons = datetime.now(UTC), answer_buttons(answer, expert_of(self._manners, answer.citations))
         if not await self._end_stream(answer, now, buttons):
             await self._message.stop_streaming()
             first, *others = answer_messages(answer, now, buttons)
@@ -104,26 +103,9 @@ class ThreadSurface:
             await self._message.set_status("")
         await self._message.remove()
 
-    def _send(self) -> None:
-        self._wake.set()
-        if self._sender is None:
-            self._sender = asyncio.create_task(self._keep_sending())
-
-    async def _keep_sending(self) -> None:
-        while not self._stopped.is_set():
-            await self._wake.wait()
-            self._wake.clear()
-            await self._send_what_is_new()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_FLUSH_SECONDS):
-                    await self._stopped.wait()
-
     async def _stop_sending(self) -> None:
-        self._stopped.set()
-        self._wake.set()
-        if self._sender is not None:
-            with suppress(*CALL_ERRORS):
-                await self._sender
+        with suppress(*CALL_ERRORS):
+            await self._pacer.stop()
 
     async def _send_what_is_new(self) -> None:
         status, self._status = self._status, None
@@ -133,12 +115,12 @@ class ThreadSurface:
             except CALL_ERRORS:
                 self._chunks += working_chunks(Progress(status))
         chunks = tuple(self._chunks)
-        if not chunks or self._stopped.is_set():
+        if not chunks or self._pacer.is_stopped:
             return
         if await self._message.grow(chunks, self._sent or self._doing):
             del self._chunks[: len(chunks)]
         else:
-            self._wake.set()
+            self._pacer.wake()
 
     async def _end_stream(self, answer: Answer, now: datetime, buttons: Sequence[Json]) -> bool:
         """Whether the stream could be ended with what is missing of the answer."""
@@ -163,16 +145,12 @@ class ThreadSurface:
                 raise
             await self._message.show({"text": message.text, "blocks": []})
 
-    def _expert(self, answer: Answer) -> str | None:
-        return next(filter(None, (self._experts(citation.source) for citation in answer.citations)), None)
-
 
 class EphemeralSurface:
     """An answer that the asker alone sees; `whisper` shows a message to this person."""
 
-    def __init__(self, whisper: Callable[[Message], Awaitable[None]], experts: Experts) -> None:
+    def __init__(self, whisper: Callable[[Message], Awaitable[None]]) -> None:
         self._whisper = whisper
-        self._experts = experts
 
     async def show_progress(self, progress: Progress) -> None:
         """What can be shown to one person can seldom be edited: nothing until the answer is there."""

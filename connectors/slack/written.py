@@ -11,7 +11,6 @@ _REFERENCE = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _MENTION = re.compile(
     r"<(?:@([UW][A-Z0-9]+)|!subteam\^(S[A-Z0-9]+)|!(here|channel|everyone))(?:[|^][^<>]*)?>"
 )
-_QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u2e2e")
 
 
 def mentioned(text: str) -> frozenset[str]:
@@ -33,8 +32,3 @@ def plain_text(text: str, without: Collection[str] = ()) -> str:
         return f"{label} ({target})" if label and label not in target else target
 
     return html.unescape(_REFERENCE.sub(spoken, text)).strip()
-
-
-def is_question(text: str) -> bool:
-    """Whether a message that nobody addressed to the bot asks something: it has a question mark."""
-    return any(mark in _REFERENCE.sub("", text) for mark in _QUESTION_MARKS)

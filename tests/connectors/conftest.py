@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "servers"))
 
 if TYPE_CHECKING:
+    from discord_hall import DiscordHall
+    from discord_platform import DiscordPlatform
     from slack_hall import Hall
     from slack_platform import SlackPlatform
 
@@ -32,5 +34,24 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     from slack_hall import Hall
 
     made = Hall(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def discord() -> AsyncIterator[DiscordPlatform]:
+    """A server without people."""
+    from discord_platform import discord_platform
+
+    async with discord_platform() as platform:
+        yield platform
+
+
+@pytest.fixture
+def behind(tmp_path: Path) -> Iterator[DiscordHall]:
+    """What stands behind the Discord connector, with a scripted engine."""
+    from discord_hall import DiscordHall
+
+    made = DiscordHall(tmp_path)
     yield made
     made.close()

@@ -34,7 +34,7 @@ from connectors.conversation import (
     Timings,
     Voice,
 )
-from connectors.ports import AdminEvent, Administered, KnownSource, Ports, Welcome
+from connectors.ports import AdminEvent, Administered, KnownSource, Named, Ports, Welcome
 from connectors.slack.app import SlackOptions
 from connectors.slack.running import SlackService
 
@@ -154,7 +154,11 @@ class ScriptedAdministering:
         yield Administered(f"Done: {type(command).__name__}")
 
     def is_admin(self, asker: Asker) -> bool:
-        return "workspace-admins" in asker.principals
+        return not asker.principals.isdisjoint(("workspace-admins", "guild-admins"))
+
+    async def names(self, of: Named, asker: Asker) -> tuple[str, ...]:
+        known = {"sources": ("office", "wiki"), "adapters": ("base", "grounded@1", "warm@2")}
+        return known[of] if self.is_admin(asker) else ()
 
 
 class ScriptedWelcoming:

@@ -1,5 +1,5 @@
 import pytest
-from slack_examples import citation
+from answer_examples import citation
 
 from connectors.safe_links import allowed_links, canonical, links_of, misleads
 

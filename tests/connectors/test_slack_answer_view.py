@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from answer_examples import NOW, URL, abstention, answer, citation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slack_examples import NOW, URL, abstention, answer, citation
 from slack_limits import check_message, parts_of, texts_of
 from slack_sdk.models.blocks import Block
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from answer_examples import NOW, URL, answer, citation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from slack_examples import NOW, URL, answer, citation
 from slack_limits import check_message, check_view, parts_of, texts_of
 from slack_sdk.models.messages.chunk import Chunk, TaskUpdateChunk
 from slack_sdk.models.views import View

@@ -5,36 +5,33 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
+from platforms import Platform, Threaded, disturbing, serving, threaded
 
 from .deliveries import Deliveries, Delivery
-from .faults import Call, Fault, Faults, Ration, too_many
+from .faults import Call, Fault, Faults, too_many
 from .http_mode import Flaw, HttpMode
 from .interactions import Interactions
 from .socket_mode import SocketMode
 from .web_api import WebApi
 from .world import Json
 
-Result = TypeVar("Result")
 
-
-class SlackPlatform(Interactions):
+class SlackPlatform(Interactions, Platform):
     """A Slack that a test holds in its hands. `api_url` is the base URL of the Web API."""
 
     def __init__(self) -> None:
-        self._change = asyncio.Event()
-        super().__init__(Deliveries(self._change.set))
-        self.faults = Faults()
+        self.changed = asyncio.Event()
+        super().__init__(Deliveries(self.changed.set))
+        self.faults = Faults(too_many)
         self.socket = SocketMode(self.app_id, self.deliveries)
         self.http: HttpMode | None = None
         self.deliveries.carrier = self.socket
-        self.web = WebApi(self, self.faults, self.socket.tickets, self._change.set, self.echo)
+        self.web = WebApi(self, self.faults, self.socket.tickets, self.changed.set, self.echo)
 
     @property
     def api_url(self) -> str:
@@ -101,23 +98,6 @@ class SlackPlatform(Interactions):
         """Answer the next calls of a method with 429 and Retry-After."""
         self.faults.order(too_many(method, seconds, times, skip))
 
-    def ration(self, method: str, calls: int, seconds: float) -> None:
-        """Answer 429 to what exceeds so many calls within so many seconds, as the tiers of the methods do."""
-        self.faults.ration(Ration(method, calls, seconds))
-
-    def delay(self, method: str, seconds: float, times: int | None = None) -> None:
-        """Answer calls of a method late."""
-        self.faults.order(Fault(method, seconds=seconds, times=times))
-
-    def lose(self, method: str, when: str = "before", times: int | None = 1, skip: int = 0) -> None:
-        """Cut the connection of the next calls `before` they are done or `after`."""
-        assert when in ("before", "after")
-        self.faults.order(Fault(method, lost=when, times=times, skip=skip))
-
-    def heal(self) -> None:
-        """Forget every order of what is to go wrong."""
-        self.faults.clear()
-
     def end_stream(self, channel: str, ts: str) -> None:
         """Let a stream die: the next append finds `message_not_in_streaming_state`."""
         self.streams[channel, ts].killed = True
@@ -150,11 +130,8 @@ class SlackPlatform(Interactions):
                 else:
                     await self.disconnect()
 
-        task = asyncio.create_task(disturb())
-        try:
+        async with disturbing(disturb):
             yield
-        finally:
-            task.cancel()
 
     async def connected(self, count: int = 1, seconds: float = 30.0) -> None:
         """Wait until so many connections are open."""
@@ -164,22 +141,10 @@ class SlackPlatform(Interactions):
         """Wait until nothing is unacknowledged."""
         await self.until(lambda: not self.deliveries.unacked, seconds)
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 30.0) -> None:
-        """Wait for a condition of the world.
-
-        Raises:
-            AssertionError: when it does not hold in time; the message tells the last calls.
-        """
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                last = [f"{call.method} {call.error or 'ok'}" for call in self.calls[-8:]]
-                raise AssertionError(f"not within {seconds:g} s; last calls: {last}, acks: {len(self.acks)}")
-            self._change.clear()
-            try:
-                await asyncio.wait_for(self._change.wait(), 0.02)
-            except TimeoutError:
-                continue
+    def last_calls(self) -> list[str]:
+        """What was asked last, and how many acks came."""
+        last = [f"{call.method} {call.error or 'ok'}" for call in self.calls[-8:]]
+        return [*last, f"acks: {len(self.acks)}"]
 
     def application(self) -> web.Application:
         """The server's application."""
@@ -199,42 +164,12 @@ class SlackPlatform(Interactions):
 @asynccontextmanager
 async def slack_platform() -> AsyncIterator[SlackPlatform]:
     """Serve an empty workspace in the running event loop."""
-    platform = SlackPlatform()
-    runner = web.AppRunner(platform.application(), shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    platform.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(SlackPlatform()) as platform:
         yield platform
-    finally:
-        await platform.close()
-        await runner.cleanup()
-
-
-class ThreadedPlatform:
-    """A platform in a thread of its own, for clients that block: `do` runs an act there."""
-
-    def __init__(self, platform: SlackPlatform, loop: asyncio.AbstractEventLoop) -> None:
-        self.platform = platform
-        self._loop = loop
-
-    def do(self, act: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine of the platform to its end."""
-        return asyncio.run_coroutine_threadsafe(act, self._loop).result(60)
 
 
 @contextmanager
-def threaded_slack_platform() -> Iterator[ThreadedPlatform]:
+def threaded_slack_platform() -> Iterator[Threaded[SlackPlatform]]:
     """Serve an empty workspace in a thread, for a program that blocks or has its own event loop."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    served = slack_platform()
-    try:
-        platform = asyncio.run_coroutine_threadsafe(served.__aenter__(), loop).result(30)
-        yield ThreadedPlatform(platform, loop)
-    finally:
-        asyncio.run_coroutine_threadsafe(served.__aexit__(None, None, None), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
+    with threaded(slack_platform()) as found:
+        yield found

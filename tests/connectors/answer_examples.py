@@ -1,4 +1,4 @@
-"""Answers as the engine gives them, for tests of what Slack shows."""
+"""Answers as the engine gives them, for tests of what platforms show."""
 
 from __future__ import annotations
 

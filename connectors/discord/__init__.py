@@ -1,0 +1,1 @@
+"""Lorebot in Discord."""

@@ -1,0 +1,88 @@
+"""The Discord app: how it works, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import discord
+from aiohttp import ClientSession
+
+from connectors.asking import AT_ONCE, Questions
+from connectors.discord.answering import Answering
+from connectors.discord.audience import Audience
+from connectors.discord.client import LorebotClient
+from connectors.discord.complaints import explain
+from connectors.discord.desk import Desk
+from connectors.discord.files import Files
+from connectors.discord.missed import Missed
+from connectors.discord.orders import Orders
+from connectors.discord.presses import AnswerPresses
+from connectors.discord.slash import register
+from connectors.log import Log
+from connectors.ports import Ports
+
+API_URL = "https://discord.com/api/v10"
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordOptions:
+    """How the connector works.
+
+    `guilds` are the ids of the team's servers, all that the bot is in if it is empty; `forums` the ids and
+    names of the forum channels whose posts are answered of themselves. `gateway_url` is empty for Discord's.
+    """
+
+    guilds: tuple[str, ...] = ()
+    forums: tuple[str, ...] = ()
+    opens_threads: bool = True
+    reads_content: bool = True
+    api_url: str = API_URL
+    gateway_url: str = ""
+    at_once: int = AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The parts that outlive a connection, and what makes a new one."""
+
+    desk: Desk
+    answering: Answering
+    missed: Missed
+    connect: Callable[[], LorebotClient]
+
+
+def build(
+    ports: Ports, options: DiscordOptions, rest: discord.Client, session: ClientSession, log: Log
+) -> App:
+    """The app's parts; `rest` makes its calls."""
+    connected: list[LorebotClient] = []
+    desk = Desk(
+        ports,
+        rest,
+        lambda: connected[-1],
+        Audience(options.guilds, log),
+        Files(session, options.api_url),
+        Questions(ports, log, options.at_once, explain),
+        log,
+    )
+    answering, orders, missed = Answering(desk), Orders(desk), Missed()
+    presses = AnswerPresses(desk, answering, orders)
+    commands = partial(register, desk=desk, answering=answering, orders=orders)
+
+    def connect() -> LorebotClient:
+        client = LorebotClient(
+            desk,
+            answering,
+            presses,
+            missed,
+            commands,
+            forums=options.forums,
+            opens_threads=options.opens_threads,
+            reads_content=options.reads_content,
+        )
+        connected[:] = [client]
+        return client
+
+    return App(desk, answering, missed, connect)
