@@ -29,14 +29,16 @@ class Message:
 class AdapterVersion:
     """One immutable version of an adapter; `hash` covers weights and LoRA settings.
 
-    `colour` are words that carry this voice and claim nothing. The base model without an adapter is named
-    `base` and has an empty version and hash.
+    `colour` are words that carry this voice and claim nothing. `skill` is the reference of the adapter that a
+    voice was first trained from, "" for one that is no child of another. The base model without an adapter is
+    named `base` and has an empty version and hash.
     """
 
     name: str
     version: str
     hash: str
     colour: tuple[str, ...] = ()
+    skill: str = ""
 
     @property
     def reference(self) -> str:

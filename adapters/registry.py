@@ -117,6 +117,17 @@ class AdapterRegistry:
         folders = [folder for name in self.names() for folder in self._versions(name).values()]
         return tuple(sorted(_readable(folders), key=lambda adapter: (adapter.manifest.name, *_age(adapter))))
 
+    def skill_of(self, adapter: InstalledAdapter) -> str:
+        """The reference of the oldest adapter in a lineage that is installed, "" when that is the adapter."""
+        oldest, seen = adapter, {adapter.manifest.reference}
+        while (parent := oldest.manifest.parent) and parent not in seen:
+            try:
+                oldest = self.resolve(parent)
+            except AdapterError:
+                break
+            seen.add(parent)
+        return "" if oldest is adapter else oldest.manifest.reference
+
     def is_shipped(self, adapter: InstalledAdapter) -> bool:
         """Whether the adapter comes with the product, so that its folder is only read."""
         return not adapter.folder.is_relative_to(self._folder)

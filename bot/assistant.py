@@ -45,6 +45,7 @@ MAX_QUESTION_CHARACTERS = 4_000
 MAX_SENTENCES = 3
 SMALLTALK_TOKENS = 48
 SAID_SHARE = 0.6
+DECISION_TOKENS = 24
 
 # A small model that declines is often wrong about it, so what was found is shown all the same.
 DOUBT = "I am not sure that the documents answer this; the nearest I found:"
@@ -190,10 +191,16 @@ class Assistant:
 
     async def _speak(self, work: Work, standing: str, found: Found) -> AsyncGenerator[TextDelta, None]:
         """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
-        read = read_by_model(found.evidence)
+        read = shown(read_by_model(found.evidence))
         doubtful = found.confidence < CERTAINLY_ANSWERABLE
-        may_decline = work.is_trained and doubtful
-        prompt = (grounded_prompt if doubtful else answering_prompt)(standing, shown(read))
+        if doubtful and work.speaker.skill:
+            work.declined = await self._is_declined_by(work.speaker.skill, standing, read)
+            if work.declined:
+                work.laps["verify"], work.laps["generate"] = 0.0, work.watch.lap()
+                return
+        may_decline = work.is_trained and doubtful and not work.speaker.skill
+        asks = answering_prompt if work.speaker.skill or not doubtful else grounded_prompt
+        prompt = asks(standing, read)
         request = GenerationRequest(prompt, work.speaker.reference, self._limits.max_new_tokens)
         sentences = self._generate(request)
         verifying = 0.0
@@ -219,6 +226,17 @@ class Assistant:
             pass  # What stands so far is true; where nothing stands, the evidence is quoted.
         work.laps["verify"] = verifying
         work.laps["generate"] = work.watch.lap() - verifying
+
+    async def _is_declined_by(self, skill: str, standing: str, read: Sequence[tuple[str, str]]) -> bool:
+        """Whether a voice's skill finds no answer: the voice speaks, what it was trained from decides."""
+        sentences = self._generate(GenerationRequest(grounded_prompt(standing, read), skill, DECISION_TOKENS))
+        try:
+            async with aclosing(sentences):
+                async for sentence, markers in sentences:
+                    return declines(sentence, markers)
+        except GenerationError:
+            pass  # Without its skill the voice answers.
+        return False
 
     def _is_enough(self, draft: Draft) -> bool:
         return len(draft.sentences) >= MAX_SENTENCES or draft.words >= self._limits.max_words

@@ -106,16 +106,18 @@ def measure_adapter(
 ) -> Measurement:
     """Measure `adapter` on at most `rows` held-out examples, spread evenly, and on the questions.
 
+    Of one with a parent, examples that decline are left out: its skill decides that, and says it to nobody.
     `step` begins a stage of that many steps; what it returns is called after each, and may raise, which ends
     the work. Blocks for minutes. Raises `EvaluationError` and `GenerationError`.
     """
     parts = split(measured_on.examples)
-    if len(parts.held_out) < 2:
+    kept = [row for row in parts.held_out if parent is None or _is_spoken(row)]
+    if len(kept) < 2:
         raise EvaluationError(
-            f"{len(parts.held_out)} of {len(measured_on.examples)} examples are held out, too few; "
+            f"{len(kept)} of {len(measured_on.examples)} examples are held out, too few; "
             "give the whole file that the adapter was trained on"
         )
-    held_out = [parts.held_out[place] for place in _evenly(len(parts.held_out), rows)]
+    held_out = [kept[place] for place in _evenly(len(kept), rows)]
     speakers = _speakers(adapter, parent, held_out, parts.training)
     likelihood = _likelihoods(assembly, speakers, step)
     said = _replies(assembly, speakers, step)
@@ -319,6 +321,11 @@ def _engine_answers(engine: Mapping[str, Sequence[Outcome]]) -> tuple[EngineAnsw
         )
         for outcomes in together
     )
+
+
+def _is_spoken(example: Example) -> bool:
+    """Whether the example answers or is small talk."""
+    return not example.evidence or bool(parse_markers(example.answer)[1])
 
 
 def _evenly(total: int, wanted: int) -> list[int]:

@@ -332,6 +332,18 @@ def test_a_removed_version_is_gone_with_all_that_was_measured(tmp_path: Path) ->
     assert [path.name for path in (tmp_path / "friendly").iterdir()] == ["1"]
 
 
+def test_the_skill_of_a_voice_is_the_oldest_of_its_lineage_that_is_installed(tmp_path: Path) -> None:
+    place(tmp_path, "grounded", "1")
+    place(tmp_path, "warm", "1", parent="grounded@1")
+    place(tmp_path, "warmer", "1", parent="warm@1")
+    place(tmp_path, "orphan", "1", parent="gone@1")
+    registry = AdapterRegistry(tmp_path)
+
+    skills = {name: registry.skill_of(registry.resolve(name)) for name in registry.names()}
+
+    assert skills == {"grounded": "", "warm": "grounded@1", "warmer": "grounded@1", "orphan": ""}
+
+
 def test_the_parent_of_another_adapter_is_not_removed(tmp_path: Path) -> None:
     place(tmp_path, "friendly", "1")
     place(tmp_path, "warm", "1", parent="friendly@1")

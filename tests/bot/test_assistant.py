@@ -293,6 +293,37 @@ async def test_where_the_search_is_not_sure_an_adapter_that_declines_raises_a_do
     assert DOUBT not in certain.text
 
 
+class Voice(Script):
+    """A voice whose skill says what it is told to say of doubtful questions."""
+
+    def __init__(self, voice: str, skill: str) -> None:
+        super().__init__(voice)
+        self._skill = skill
+
+    def resolve(self, adapter: str) -> AdapterVersion:
+        return AdapterVersion(adapter, "", "", skill="grounded@1")
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
+        self.requests.append(request)
+        yield self._skill if request.adapter == "grounded@1" else self._pieces[0]
+
+
+async def test_of_a_doubtful_question_a_voices_skill_decides_whether_it_speaks(office: Assembly) -> None:
+    doubtful = "What does the visitors' barrier cost?"
+    refusing = Voice("The barrier code is 4711 [1].", "Not found: the evidence does not hold the answer.")
+    willing = Voice("The barrier code is 4711 [1].", "The barrier code is 4711 [1].")
+
+    refused = await answer(engine(office, refusing, "warm"), doubtful)
+    spoken = await answer(engine(office, willing, "warm"), doubtful)
+    certain = await answer(engine(office, refusing, "warm"), CODE)
+
+    assert refused.text.startswith(DOUBT)
+    assert [request.adapter for request in willing.requests] == ["grounded@1", "warm"]
+    assert not spoken.text.startswith(DOUBT)
+    assert certain.sentences[0].action == "kept"
+    assert [request.adapter for request in refusing.requests] == ["grounded@1", "warm"]
+
+
 async def test_what_an_adapter_says_from_the_best_evidence_needs_no_quotation(office: Assembly) -> None:
     said = await answer(engine(office, Script("The barrier code is 4711 [1]."), "grounded"), CODE)
 

@@ -169,6 +169,11 @@ def test_only_examples_that_were_held_out_are_measured(
 
 
 @pytest.mark.slow
+def test_what_a_voice_leaves_to_its_skill_is_not_measured_of_it(verdict: Verdict) -> None:
+    assert "declines" not in verdict.figures["truth"]
+
+
+@pytest.mark.slow
 def test_the_registry_finds_the_verdict(verdict: Verdict, assembly: Assembly) -> None:
     assert assembly.registry.verdict(assembly.registry.resolve("brand@2")) == verdict
     assert verdict.measured_by == "alice"
