@@ -66,12 +66,15 @@ class Style:
     """How much of the voice each speaker has.
 
     `score`: how probably a speaker's replies are in the voice, 0 to 1; `told_from`: the share of replies
-    that the same classifier puts on the right side, the adapter's against another speaker's. `banned` are
-    terms that were said, `missing` required ones that never were.
+    that the same classifier puts on the right side, the adapter's against another speaker's. `score_error`:
+    the standard error of the difference between the adapter's score and that of the five examples, from the
+    differences within each question. `banned` are terms that were said, `missing` required ones that never
+    were.
     """
 
     score: Mapping[str, float]
     told_from: Mapping[str, float]
+    score_error: float = 0.0
     banned: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -175,9 +178,9 @@ def _style(style: Style, log_probability: Mapping[str, float], bounds: Bounds) -
     own, prompted = style.score[ADAPTER], style.score[FIVE_EXAMPLES]
     yield Check(
         "style",
-        own > prompted,
-        f"its replies are in the voice by {own:.2f}, and those of {_NAMED[FIVE_EXAMPLES]} by {prompted:.2f}, "
-        "which must be lower",
+        own > prompted - style.score_error,
+        f"its replies are in the voice by {own:.2f}, and those of {_NAMED[FIVE_EXAMPLES]} by {prompted:.2f} "
+        f"(standard error of the difference {style.score_error:.2f}), which must not be more",
     )
     if style.banned:
         yield Check("terms", False, f"it says what is banned: {', '.join(style.banned)}")

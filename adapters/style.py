@@ -143,11 +143,14 @@ def _manner(text: str) -> dict[str, float]:
     }
 
 
-def cross_judged(rows: Sequence[StyleRow], more: Sequence[str]) -> tuple[tuple[float, ...], ...]:
+def cross_judged(
+    rows: Sequence[StyleRow], more: Sequence[str], others: Sequence[str] = ()
+) -> tuple[tuple[float, ...], ...]:
     """For each row, how probably each of its `judged` texts is in the voice.
 
     The classifier that judges a row has seen neither its question's example nor its answers: the rows are
-    dealt into `FOLDS` parts, and each is judged by what the others and `more` examples of the voice teach.
+    dealt into `FOLDS` parts, and each is judged by what the rest, `more` examples of the voice and `others`,
+    which are not in it, teach.
     Raises `ValueError` with fewer than two rows.
     """
     if len(rows) < 2:
@@ -157,7 +160,8 @@ def cross_judged(rows: Sequence[StyleRow], more: Sequence[str]) -> tuple[tuple[f
     for fold in range(folds):
         learned = [row for place, row in enumerate(rows) if place % folds != fold]
         classifier = StyleClassifier(
-            [*more, *(row.example for row in learned)], [text for row in learned for text in row.others]
+            [*more, *(row.example for row in learned)],
+            [*others, *(text for row in learned for text in row.others)],
         )
         for place in range(fold, len(rows), folds):
             found[place] = classifier.scores(rows[place].judged)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 from adapters.base_model import prepare_base
 from adapters.chat import ChatTokenizer
@@ -28,6 +29,9 @@ from bot.truth import Judged, judge, paired, source_of
 
 # Enough for every answer of the examples' length; a model that rambles is not read to its end.
 REPLY_TOKENS = 80
+
+# To so many training questions each other speaker replies, so that the classifier knows its manner.
+OTHERS = 60
 _ENGINE_MEASURES = {
     "answer_match": "engine: answer matches",
     "citation_precision": "engine: cites the right passage",
@@ -123,7 +127,7 @@ def measure_adapter(
     said = _replies(assembly, speakers, step)
     texts = {name: spoken.texts for name, spoken in said.items()}
     judged = {name: [judge(*pair) for pair in zip(held_out, own, strict=True)] for name, own in texts.items()}
-    scores = _scores(held_out, parts.training, texts) if parent else {}
+    scores = _scores(assembly, held_out, parts.training, texts, parent, step) if parent else {}
     before = PARENT if parent else BASE_MODEL
     engine = _engine(assembly, measured_on, {ADAPTER: adapter, before: parent}, step)
     training = TrainingText([*(example.answer for example in parts.training), *measured_on.copy])
@@ -184,8 +188,10 @@ def _likelihoods(assembly: Assembly, speakers: Mapping[str, _Speaker], step: Ste
     return found
 
 
-def _replies(assembly: Assembly, speakers: Mapping[str, _Speaker], step: Step) -> dict[str, Replies]:
-    done = step("Replies", sum(len(speaker.lessons) for speaker in speakers.values()))
+def _replies(
+    assembly: Assembly, speakers: Mapping[str, _Speaker], step: Step, stage: str = "Replies"
+) -> dict[str, Replies]:
+    done = step(stage, sum(len(speaker.lessons) for speaker in speakers.values()))
 
     async def speak() -> dict[str, Replies]:
         return {
@@ -241,10 +247,27 @@ def _each(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
 
 
 def _scores(
-    held_out: Sequence[Example], training: Sequence[Example], texts: Mapping[str, Sequence[str]]
+    assembly: Assembly,
+    held_out: Sequence[Example],
+    training: Sequence[Example],
+    texts: Mapping[str, Sequence[str]],
+    parent: InstalledAdapter,
+    step: Step,
 ) -> dict[str, tuple[float, ...]]:
-    """For each speaker, how probably each of its replies is in the voice."""
+    """For each speaker, how probably each of its replies is in the voice.
+
+    The classifier learns how the others speak from their replies to training questions too.
+    """
     others = [name for name in (PARENT, BASE_MODEL) if name in texts]
+    spoken = [example for example in training if _is_spoken(example)]
+    asked = [spoken[place] for place in _evenly(len(spoken), OTHERS)]
+    lessons = tuple(lesson_as_asked(example) for example in asked)
+    speakers = {PARENT: _Speaker(parent, lessons), BASE_MODEL: _Speaker(None, lessons)}
+    elsewhere = [
+        masked(text, source_of(example))
+        for replied in _replies(assembly, speakers, step, "Replies to learn manners from").values()
+        for text, example in zip(replied.texts, asked, strict=True)
+    ]
     manner = {
         name: [masked(text, source_of(row)) for text, row in zip(own, held_out, strict=True)]
         for name, own in texts.items()
@@ -257,7 +280,8 @@ def _scores(
         )
         for place, example in enumerate(held_out)
     ]
-    judged = cross_judged(rows, [masked(example.answer, source_of(example)) for example in training])
+    examples = [masked(example.answer, source_of(example)) for example in training]
+    judged = cross_judged(rows, examples, elsewhere)
     return dict(zip(texts, zip(*judged, strict=True), strict=True))
 
 
@@ -270,6 +294,7 @@ def _style(
         told_from={
             name: told_apart(scores[ADAPTER], scores[name]) for name in (BASE_MODEL, PARENT) if name in scores
         },
+        score_error=_standard_error(scores[ADAPTER], scores[FIVE_EXAMPLES]),
         # What the evidence says may be said, banned or not.
         banned=tuple(
             term
@@ -321,6 +346,11 @@ def _engine_answers(engine: Mapping[str, Sequence[Outcome]]) -> tuple[EngineAnsw
         )
         for outcomes in together
     )
+
+
+def _standard_error(scores: Sequence[float], others: Sequence[float]) -> float:
+    differences = [score - other for score, other in zip(scores, others, strict=True)]
+    return stdev(differences) / sqrt(len(differences)) if len(differences) > 1 else 0.0
 
 
 def _is_spoken(example: Example) -> bool:

@@ -188,6 +188,7 @@ def test_progress_is_told_to_the_end_of_every_stage(
     assert {(name, step.done == step.total) for name, step in last.items()} == {
         ("Likelihood", True),
         ("Replies", True),
+        ("Replies to learn manners from", True),
     }
 
 
@@ -249,8 +250,8 @@ def test_the_whole_engine_is_asked_through_both_adapters(
 
 
 def test_a_parent_that_is_not_installed_is_named(assembly: Assembly, small_set: EvaluationSet) -> None:
-    with pytest.raises(AdapterError, match="no adapter 'grounded'"):
-        evaluated(assembly, "brand@2", small_set, against="grounded@1")
+    with pytest.raises(AdapterError, match="no adapter 'absent'"):
+        evaluated(assembly, "brand@2", small_set, against="absent@1")
 
 
 def test_too_few_examples_cannot_be_measured(assembly: Assembly, small_set: EvaluationSet) -> None:
