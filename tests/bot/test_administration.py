@@ -154,7 +154,8 @@ async def test_a_reindex_says_what_it_did_to_each_source(team: Team) -> None:
     assert "- **board** is up to date: 1 added" in text
 
 
-async def test_a_reindex_tells_how_far_it_is(team: Team) -> None:
+async def test_a_reindex_tells_how_far_it_is(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.reindexing._SECONDS_BETWEEN", 0.0)
     for number in range(120):
         (team.documents / f"{number}.md").write_text(f"# Note {number}\n\nText {number}.\n", encoding="utf-8")
 
