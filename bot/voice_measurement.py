@@ -30,8 +30,9 @@ from bot.truth import Judged, judge, paired, source_of
 # Enough for every answer of the examples' length; a model that rambles is not read to its end.
 REPLY_TOKENS = 80
 
-# To so many training questions each other speaker replies, so that the classifier knows its manner.
-OTHERS = 60
+# For each example that is measured, the other speakers reply to so many training questions, so that the
+# classifier knows their manner.
+OTHERS = 2
 _ENGINE_MEASURES = {
     "answer_match": "engine: answer matches",
     "citation_precision": "engine: cites the right passage",
@@ -260,7 +261,7 @@ def _scores(
     """
     others = [name for name in (PARENT, BASE_MODEL) if name in texts]
     spoken = [example for example in training if _is_spoken(example)]
-    asked = [spoken[place] for place in _evenly(len(spoken), OTHERS)]
+    asked = [spoken[place] for place in _evenly(len(spoken), OTHERS * len(held_out))]
     lessons = tuple(lesson_as_asked(example) for example in asked)
     speakers = {PARENT: _Speaker(parent, lessons), BASE_MODEL: _Speaker(None, lessons)}
     elsewhere = [
