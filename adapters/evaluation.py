@@ -41,6 +41,12 @@ class Bounds:
     rows: int = 8
 
 
+def standard_error(values: Sequence[float], others: Sequence[float]) -> float:
+    """The standard error of the difference of two means over the same questions; 0 for a single one."""
+    differences = [value - other for value, other in zip(values, others, strict=True)]
+    return stdev(differences) / sqrt(len(differences)) if len(differences) > 1 else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Paired:
     """One measure of truth on the same questions, 0 to 1 for each: the adapter's and its parent's."""
@@ -57,8 +63,7 @@ class Paired:
     @property
     def error(self) -> float:
         """The standard error of `fall`, from the differences within each question."""
-        falls = [before - now for before, now in zip(self.parent, self.candidate, strict=True)]
-        return stdev(falls) / sqrt(len(falls)) if len(falls) > 1 else 0.0
+        return standard_error(self.parent, self.candidate)
 
 
 @dataclass(frozen=True, slots=True)

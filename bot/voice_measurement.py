@@ -5,14 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 from pathlib import Path
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 from adapters.base_model import prepare_base
 from adapters.chat import ChatTokenizer
 from adapters.dataset import Example, normal, split
-from adapters.evaluation import ADAPTER, BASE_MODEL, FIVE_EXAMPLES, PARENT, Measured, Paired, Speed, Style
+from adapters.evaluation import (
+    ADAPTER,
+    BASE_MODEL,
+    FIVE_EXAMPLES,
+    PARENT,
+    Measured,
+    Paired,
+    Speed,
+    Style,
+    standard_error,
+)
 from adapters.few_shot import few_shot
 from adapters.generation import BASE
 from adapters.lesson import Lesson
@@ -295,7 +304,7 @@ def _style(
         told_from={
             name: told_apart(scores[ADAPTER], scores[name]) for name in (BASE_MODEL, PARENT) if name in scores
         },
-        score_error=_standard_error(scores[ADAPTER], scores[FIVE_EXAMPLES]),
+        score_error=standard_error(scores[ADAPTER], scores[FIVE_EXAMPLES]),
         # What the evidence says may be said, banned or not.
         banned=tuple(
             term
@@ -347,11 +356,6 @@ def _engine_answers(engine: Mapping[str, Sequence[Outcome]]) -> tuple[EngineAnsw
         )
         for outcomes in together
     )
-
-
-def _standard_error(scores: Sequence[float], others: Sequence[float]) -> float:
-    differences = [score - other for score, other in zip(scores, others, strict=True)]
-    return stdev(differences) / sqrt(len(differences)) if len(differences) > 1 else 0.0
 
 
 def _is_spoken(example: Example) -> bool:

@@ -9,7 +9,7 @@ import discord
 
 from connectors.asking import Asking, OnlyWhenSure, Surface
 from connectors.attention import Attention
-from connectors.commands import BeQuiet, CommandError, Wake, parse
+from connectors.commands import BeQuiet, Wake
 from connectors.conversation import Question
 from connectors.discord.boards import CALL_ERRORS, Board, ChannelBoard, InteractionBoard
 from connectors.discord.desk import Desk
@@ -17,6 +17,7 @@ from connectors.discord.heard import PLATFORM, Heard, Ticket, conversation, shar
 from connectors.discord.names import answer_id
 from connectors.discord.notices import refused
 from connectors.discord.surface import BoardSurface
+from connectors.grammar import CommandError, parse
 from connectors.ports import Administered
 from connectors.reporting import restarted_line
 from connectors.wording import NO_TEXT, switched_off

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any
 
-from connectors.commands import Command, confirmation, parse, written
+from connectors.commands import Command, confirmation, written
 from connectors.conversation import Progress
 from connectors.discord.boards import Board, shown
 from connectors.discord.desk import Desk, deferred
@@ -15,6 +15,7 @@ from connectors.discord.modals import confirmation_view
 from connectors.discord.notices import refused
 from connectors.discord.progress_view import admin_progress, admin_results
 from connectors.discord.requests import Interaction, interaction_key, read_parent, read_ticket
+from connectors.grammar import parse
 from connectors.ports import Administered
 from connectors.reporting import ENDED, carry_out, interrupted
 from connectors.wording import may_not_cancel

@@ -13,12 +13,13 @@ import discord
 from discord import app_commands
 
 from connectors import commands
-from connectors.commands import Command, meaning, parse
+from connectors.commands import Command, meaning
 from connectors.discord.answering import Answering, about_message
 from connectors.discord.desk import Desk, deferred
 from connectors.discord.heard import shared_files
 from connectors.discord.orders import Orders
 from connectors.discord.requests import Interaction, read_question
+from connectors.grammar import parse
 from connectors.ports import Named
 from connectors.wording import cut
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from connectors.asking import Asking, OnlyWhenSure, Surface
 from connectors.attention import Attention
-from connectors.commands import BeQuiet, CommandError, Wake, parse
+from connectors.commands import BeQuiet, Wake
 from connectors.conversation import Place, Question
+from connectors.grammar import CommandError, parse
 from connectors.ports import Administered
 from connectors.reporting import restarted_line
 from connectors.slack.blocks import Message

@@ -11,8 +11,9 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from connectors.commands import Ask, Command, CommandError, confirmation, parse, written
+from connectors.commands import Ask, Command, confirmation, written
 from connectors.conversation import Progress
+from connectors.grammar import CommandError, parse
 from connectors.ports import Administered
 from connectors.reporting import ENDED, carry_out, interrupted
 from connectors.slack import names

@@ -15,8 +15,8 @@ import structlog
 from bot.administration import ADMINISTRATION, Administration
 from bot.assembly import Assembly
 from bot.settings import load_settings
-from connectors.commands import parse
 from connectors.conversation import Asker, Place, Progress
+from connectors.grammar import parse
 from connectors.ports import AdminEvent, Administered, Administering
 from knowledge.locking import source_lock
 

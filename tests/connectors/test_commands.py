@@ -12,7 +12,6 @@ from connectors.commands import (
     BeQuiet,
     ChannelMode,
     Command,
-    CommandError,
     Forget,
     Help,
     ListAdapters,
@@ -26,9 +25,9 @@ from connectors.commands import (
     changes_something,
     confirmation,
     help_text,
-    parse,
     written,
 )
+from connectors.grammar import CommandError, parse
 
 COMMANDS: dict[str, Command] = {
     "reindex": Reindex(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Generic, TypeVar
@@ -17,24 +18,24 @@ Served = TypeVar("Served", bound="Platform")
 Kept = TypeVar("Kept")
 
 
-class Platform:
+class Platform(ABC):
     """A platform that a test holds in its hands. Methods of the platform may be given as patterns."""
 
     url: str
     faults: Faults
     changed: asyncio.Event
 
+    @abstractmethod
     def application(self) -> web.Application:
         """The server's application."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last_calls(self) -> list[str]:
         """What was asked last, for the message when something does not happen."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Close every connection."""
-        raise NotImplementedError
 
     def ration(self, method: str, calls: int, seconds: float) -> None:
         """Answer 429 to what exceeds so many calls within so many seconds."""
