@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters.base_model import PreparedBase
+from adapters.faults import first_fault
 from adapters.files import sha256_file
 from adapters.manifest import (
     CONFIG_FILE,
@@ -130,9 +131,7 @@ def read_settings(path: Path) -> LoraSettings:
     try:
         return LoraSettings.model_validate_json(json.dumps(wanted))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise AdapterError(f"{path}: {field}: {first['msg']}; only plain LoRA is taken.") from error
+        raise AdapterError(f"{path}: {first_fault(error)}; only plain LoRA is taken.") from error
 
 
 def _refuse_code(folder: Path) -> None:

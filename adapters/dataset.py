@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
 
+from adapters.faults import first_fault
+
 HELD_OUT_SHARE = 0.1
 _MOST_BYTES = 64_000_000
 _SCHEMA = '{"question": "…", "evidence": ["…", ["heading", "…"]], "answer": "… [1]."}'
@@ -162,4 +164,4 @@ def _what_is_wrong(error: ValidationError) -> str:
         return f"{field} is missing; write {_SCHEMA}"
     if first["type"] == "extra_forbidden":
         return f"{field} is no field of an example; take it out, or write {_SCHEMA}"
-    return f"{field or 'the row'}: {first['msg']}; write {_SCHEMA}"
+    return f"{first_fault(error, 'the row')}; write {_SCHEMA}"

@@ -17,6 +17,7 @@ from pydantic import (
     ValidationError,
 )
 
+from adapters.faults import first_fault
 from adapters.generation import GenerationError
 
 CONFIG_FILE = "adapter_config.json"
@@ -94,9 +95,7 @@ def read_manifest(folder: Path) -> AdapterManifest:
             f"{path} cannot be read ({error.strerror}); an adapter needs its manifest, which training writes."
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise AdapterError(f"{path}: {field}: {first['msg']}.") from error
+        raise AdapterError(f"{path}: {first_fault(error)}.") from error
 
 
 def write_manifest(folder: Path, manifest: AdapterManifest) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from adapters.dataset import DatasetError
+from adapters.faults import first_fault
 
 FOLDS = 5
 _SEED = 1
@@ -61,9 +62,7 @@ def read_terms(path: Path) -> Terms:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise DatasetError(f"{path}: {field}: {first['msg']}; it holds two lists, require and ban") from error
+        raise DatasetError(f"{path}: {first_fault(error)}; it holds two lists, require and ban") from error
 
 
 def uses(term: str, text: str) -> bool:

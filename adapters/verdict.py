@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
+from adapters.faults import first_fault
 from adapters.files import replace_file
 from adapters.manifest import AdapterError, Reference, Sha256
 
@@ -50,6 +51,4 @@ def read_verdict(folder: Path) -> Verdict | None:
             f"{path} cannot be read ({error.strerror}); evaluate the adapter again."
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise AdapterError(f"{path}: {field}: {first['msg']}; evaluate the adapter again.") from error
+        raise AdapterError(f"{path}: {first_fault(error)}; evaluate the adapter again.") from error

@@ -10,7 +10,6 @@ import typer
 
 from bot.checked_output import show_findings
 from bot.command import FAILED, console
-from bot.settings import load_settings_or_defaults
 
 discord_app = typer.Typer(help="Set up the Discord bot.", no_args_is_help=True)
 
@@ -56,6 +55,7 @@ def check(config: ConfigOption = None) -> None:
     import sys
 
     from bot.logs import open_log
+    from bot.settings import load_settings_or_defaults
     from connectors.discord.check import check
 
     settings = load_settings_or_defaults(config).discord

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
@@ -19,29 +18,21 @@ from adapters.evaluation import (
     Measured,
     Paired,
     Speed,
-    Style,
-    standard_error,
 )
 from adapters.few_shot import few_shot
 from adapters.generation import BASE
-from adapters.lesson import Lesson
 from adapters.memorisation import TrainingText
 from adapters.registry import InstalledAdapter
-from adapters.style import NO_TERMS, StyleRow, Terms, cross_judged, masked, told_apart, uses
+from adapters.style import NO_TERMS, Terms
 from bot.assembly import Assembly
 from bot.citations import parse_markers
 from bot.evaluation import EvaluationError, Outcome, QuestionRow, measure
 from bot.lessons import lesson_as_asked, lesson_of
-from bot.replies import Replies, replies
+from bot.replies import Replies
 from bot.trial import run_trials
 from bot.truth import Judged, judge, paired, source_of
+from bot.voice_manner import Speaker, Step, evenly, is_spoken, manner_scores, speak, style_of
 
-# Enough for every answer of the examples' length; a model that rambles is not read to its end.
-REPLY_TOKENS = 80
-
-# For each example that is measured, the other speakers reply to so many training questions, so that the
-# classifier knows their manner.
-OTHERS = 2
 _ENGINE_MEASURES = {
     "answer_match": "engine: answer matches",
     "citation_precision": "engine: cites the right passage",
@@ -95,21 +86,6 @@ class Measurement:
     answers: tuple[EngineAnswers, ...]
 
 
-Step = Callable[[str, int], Callable[[], None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Speaker:
-    """An adapter, None for the base, and the prompts that it gets."""
-
-    adapter: InstalledAdapter | None
-    lessons: tuple[Lesson, ...]
-
-    @property
-    def reference(self) -> str:
-        return BASE if self.adapter is None else self.adapter.manifest.reference
-
-
 def measure_adapter(
     assembly: Assembly,
     adapter: InstalledAdapter,
@@ -125,19 +101,19 @@ def measure_adapter(
     the work. Blocks for minutes. Raises `EvaluationError` and `GenerationError`.
     """
     parts = split(measured_on.examples)
-    kept = [row for row in parts.held_out if parent is None or _is_spoken(row)]
+    kept = [row for row in parts.held_out if parent is None or is_spoken(row)]
     if len(kept) < 2:
         raise EvaluationError(
             f"{len(kept)} of {len(measured_on.examples)} examples are held out, too few; "
             "give the whole file that the adapter was trained on"
         )
-    held_out = [kept[place] for place in _evenly(len(kept), rows)]
+    held_out = [kept[place] for place in evenly(len(kept), rows)]
     speakers = _speakers(adapter, parent, held_out, parts.training)
     likelihood = _likelihoods(assembly, speakers, step)
-    said = _replies(assembly, speakers, step)
+    said = speak(assembly, speakers, step)
     texts = {name: spoken.texts for name, spoken in said.items()}
     judged = {name: [judge(*pair) for pair in zip(held_out, own, strict=True)] for name, own in texts.items()}
-    scores = _scores(assembly, held_out, parts.training, texts, parent, step) if parent else {}
+    scores = manner_scores(assembly, held_out, parts.training, texts, parent, step) if parent else {}
     before = PARENT if parent else BASE_MODEL
     engine = _engine(assembly, measured_on, {ADAPTER: adapter, before: parent}, step)
     training = TrainingText([*(example.answer for example in parts.training), *measured_on.copy])
@@ -146,7 +122,7 @@ def measure_adapter(
         parent=BASE if parent is None else parent.manifest.reference,
         rows=len(held_out),
         log_probability=likelihood,
-        style=_style(scores, texts[ADAPTER], held_out, measured_on.terms) if scores else None,
+        style=style_of(scores, texts[ADAPTER], held_out, measured_on.terms) if scores else None,
         truth=(
             *paired([one.measures for one in judged[ADAPTER]], [one.measures for one in judged[before]]),
             *_engine_truth(engine, before),
@@ -167,20 +143,20 @@ def _speakers(
     parent: InstalledAdapter | None,
     held_out: Sequence[Example],
     training: Sequence[Example],
-) -> dict[str, _Speaker]:
+) -> dict[str, Speaker]:
     lessons = tuple(lesson_as_asked(example) for example in held_out)
-    speakers = {ADAPTER: _Speaker(adapter, lessons)}
+    speakers = {ADAPTER: Speaker(adapter, lessons)}
     if parent is not None:
-        speakers[PARENT] = _Speaker(parent, lessons)
-    speakers[BASE_MODEL] = _Speaker(None, lessons)
+        speakers[PARENT] = Speaker(parent, lessons)
+    speakers[BASE_MODEL] = Speaker(None, lessons)
     if parent is not None:
         taught = [lesson_of(example) for example in training]
         shown = tuple(replace(one, messages=few_shot(one.messages, taught)) for one in lessons)
-        speakers[FIVE_EXAMPLES] = _Speaker(None, shown)
+        speakers[FIVE_EXAMPLES] = Speaker(None, shown)
     return speakers
 
 
-def _likelihoods(assembly: Assembly, speakers: Mapping[str, _Speaker], step: Step) -> dict[str, float]:
+def _likelihoods(assembly: Assembly, speakers: Mapping[str, Speaker], step: Step) -> dict[str, float]:
     from adapters.base_model import load_base
     from adapters.likelihood import per_token, reply_likelihoods
     from adapters.lora import LoadedAdapters
@@ -196,26 +172,6 @@ def _likelihoods(assembly: Assembly, speakers: Mapping[str, _Speaker], step: Ste
         with adapters.speaking_as(speaker.adapter) as model:
             found[name] = per_token(reply_likelihoods(model, base.tokenizer, speaker.lessons, done))
     return found
-
-
-def _replies(
-    assembly: Assembly, speakers: Mapping[str, _Speaker], step: Step, stage: str = "Replies"
-) -> dict[str, Replies]:
-    done = step(stage, sum(len(speaker.lessons) for speaker in speakers.values()))
-
-    async def speak() -> dict[str, Replies]:
-        return {
-            name: await replies(
-                assembly.generator,
-                speaker.reference,
-                [lesson.messages for lesson in speaker.lessons],
-                REPLY_TOKENS,
-                done,
-            )
-            for name, speaker in speakers.items()
-        }
-
-    return asyncio.run(speak())
 
 
 def _engine(
@@ -254,65 +210,6 @@ def _each(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
         }
         found.append(measures | {"engine: nothing unsupported": float(not metrics["unsupported_sentences"])})
     return found
-
-
-def _scores(
-    assembly: Assembly,
-    held_out: Sequence[Example],
-    training: Sequence[Example],
-    texts: Mapping[str, Sequence[str]],
-    parent: InstalledAdapter,
-    step: Step,
-) -> dict[str, tuple[float, ...]]:
-    """For each speaker, how probably each of its replies is in the voice.
-
-    The classifier learns how the others speak from their replies to training questions too.
-    """
-    others = [name for name in (PARENT, BASE_MODEL) if name in texts]
-    spoken = [example for example in training if _is_spoken(example)]
-    asked = [spoken[place] for place in _evenly(len(spoken), OTHERS * len(held_out))]
-    lessons = tuple(lesson_as_asked(example) for example in asked)
-    speakers = {PARENT: _Speaker(parent, lessons), BASE_MODEL: _Speaker(None, lessons)}
-    elsewhere = [
-        masked(text, source_of(example))
-        for replied in _replies(assembly, speakers, step, "Replies to learn manners from").values()
-        for text, example in zip(replied.texts, asked, strict=True)
-    ]
-    manner = {
-        name: [masked(text, source_of(row)) for text, row in zip(own, held_out, strict=True)]
-        for name, own in texts.items()
-    }
-    rows = [
-        StyleRow(
-            masked(example.answer, source_of(example)),
-            tuple(manner[name][place] for name in others),
-            tuple(manner[name][place] for name in texts),
-        )
-        for place, example in enumerate(held_out)
-    ]
-    examples = [masked(example.answer, source_of(example)) for example in training]
-    judged = cross_judged(rows, examples, elsewhere)
-    return dict(zip(texts, zip(*judged, strict=True), strict=True))
-
-
-def _style(
-    scores: Mapping[str, Sequence[float]], own: Sequence[str], held_out: Sequence[Example], terms: Terms
-) -> Style:
-    said = list(zip(own, (source_of(example) for example in held_out), strict=True))
-    return Style(
-        score={name: fmean(values) for name, values in scores.items()},
-        told_from={
-            name: told_apart(scores[ADAPTER], scores[name]) for name in (BASE_MODEL, PARENT) if name in scores
-        },
-        score_error=standard_error(scores[ADAPTER], scores[FIVE_EXAMPLES]),
-        # What the evidence says may be said, banned or not.
-        banned=tuple(
-            term
-            for term in terms.ban
-            if any(uses(term, text) and not uses(term, asked) for text, asked in said)
-        ),
-        missing=tuple(term for term in terms.require if not any(uses(term, text) for text in own)),
-    )
 
 
 def _speeds(assembly: Assembly, said: Mapping[str, Replies]) -> dict[str, Speed]:
@@ -356,15 +253,6 @@ def _engine_answers(engine: Mapping[str, Sequence[Outcome]]) -> tuple[EngineAnsw
         )
         for outcomes in together
     )
-
-
-def _is_spoken(example: Example) -> bool:
-    """Whether the example answers or is small talk."""
-    return not example.evidence or bool(parse_markers(example.answer)[1])
-
-
-def _evenly(total: int, wanted: int) -> list[int]:
-    return list(range(total)) if total <= wanted else [place * total // wanted for place in range(wanted)]
 
 
 def _median_words(texts: Sequence[str]) -> float:

@@ -22,6 +22,8 @@ from bot.journal import journal_url
 from bot.models import locate_model
 from bot.settings import ModelSettings
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from engine_standins import Silent
 
-from adapters.generation import AdapterVersion, GenerationRequest, Message
 from bot.assembly import Assembly
 from bot.settings import load_settings
 from bot.trial import index_everything
@@ -17,27 +17,6 @@ from connectors.terminal import terminal_question
 
 MEMBER = frozenset({"everyone", "public"})
 HOTEL = Attachment("trip.txt", b"The hotel in Oban costs 92 pounds a night, breakfast included.")
-
-
-class Silent:
-    """A model that says nothing, so that the evidence is quoted."""
-
-    model = "silent"
-    ready = True
-    queue_number = 0
-
-    def resolve(self, adapter: str) -> AdapterVersion:
-        return AdapterVersion(adapter, "", "")
-
-    async def stream(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
-        for piece in ():
-            yield piece
-
-    def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        return 0
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture

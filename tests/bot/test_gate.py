@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
-from adapters.base_model import ModelLocation, PreparedBase, prepare_base
+from adapters.base_model import PreparedBase, prepare_base
 from adapters.dataset import read_examples, split
 from adapters.files import sha256_file
 from adapters.manifest import CONFIG_FILE, WEIGHTS_FILE, AdapterError, AdapterManifest, write_manifest
@@ -24,45 +23,12 @@ from adapters.verdict import REPORT_FILE, Verdict
 from bot.assembly import Assembly
 from bot.evaluation import EvaluationError, QuestionRow
 from bot.gate import EvaluationCancelledError, EvaluationProgress, evaluate_adapter, read_set
-from bot.models import locate_model
-from bot.settings import ModelSettings, load_settings
+from bot.settings import load_settings
 from bot.voice_measurement import EvaluationSet
 
 Lorebot = Callable[..., Any]
 WARM = Path(__file__).parents[2] / "examples" / "voices" / "warm.jsonl"
 SMALL = 120
-
-
-@pytest.fixture(scope="session")
-def default_base(models: Path) -> PreparedBase:
-    model = locate_model("models.generation", ModelSettings().generation)
-    return prepare_base(ModelLocation(model.path.parent, model.path.name, model.name), models)
-
-
-@pytest.fixture(scope="session")
-def tiny_model(default_base: PreparedBase, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chat model with the default one's tokenizer, two small layers and weights of chance."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("tiny")
-    known = json.loads((default_base.folder / "config.json").read_text(encoding="utf-8"))
-    config = LlamaConfig(
-        vocab_size=known["vocab_size"],
-        eos_token_id=known["eos_token_id"],
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(1)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    for name in ("chat_template.jinja", "tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(default_base.folder / name, folder / name)
-    return folder
 
 
 def trained(folder: Path, base: PreparedBase, version: str, parent: str | None = None) -> Path:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from io import StringIO
 from pathlib import Path
 from threading import Event
 
 import pytest
+from engine_standins import Silent
 from rich.console import Console
 
-from adapters.generation import AdapterVersion, GenerationRequest, Message
 from bot.assembly import Assembly
 from bot.output import print_status
 from bot.settings import load_settings
@@ -29,27 +29,6 @@ STAFF = Reader((frozenset({"everyone", "group:staff"}),))
 CODE = "What is the code of the visitors' barrier?"
 
 Opening = Callable[..., Assembly]
-
-
-class Silent:
-    """A model that says nothing, so that the evidence is quoted."""
-
-    model = "silent"
-    ready = True
-    queue_number = 0
-
-    def resolve(self, adapter: str) -> AdapterVersion:
-        return AdapterVersion(adapter, "", "")
-
-    async def stream(self, request: GenerationRequest) -> AsyncGenerator[str, None]:
-        for piece in ():
-            yield piece
-
-    def count_tokens(self, messages: tuple[Message, ...]) -> int:
-        return 0
-
-    async def close(self) -> None:
-        pass
 
 
 @pytest.fixture

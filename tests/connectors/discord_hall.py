@@ -52,17 +52,6 @@ class DiscordHall(Hall):
     @asynccontextmanager
     async def on(self, platform: DiscordPlatform) -> AsyncIterator[asyncio.Task[None]]:
         """The connector for the block; told to end, it sees what has begun through."""
-        living = asyncio.create_task(self.inbox.run())
-        running = asyncio.create_task(self.on_discord(platform).run(platform.token))
-        try:
-            waiting = asyncio.create_task(platform.connected())
-            await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                waiting.cancel()
-                await running
+        run = self.on_discord(platform).run(platform.token)
+        async with self.working(run, platform.connected()) as running:
             yield running
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            living.cancel()
-            await asyncio.gather(living, return_exceptions=True)

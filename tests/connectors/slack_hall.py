@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -215,11 +215,20 @@ class Hall:
     @asynccontextmanager
     async def connected(self, platform: SlackPlatform) -> AsyncIterator[asyncio.Task[None]]:
         """The connector over Socket Mode for the block; told to end, it sees what has begun through."""
-        living = asyncio.create_task(self.inbox.run())
         service, team = self.service(platform.api_url), platform.team
-        running = asyncio.create_task(service.run_socket(team.token, platform.app_token, ping_seconds=0.2))
+        run = service.run_socket(team.token, platform.app_token, ping_seconds=0.2)
+        async with self.working(run, platform.connected()) as running:
+            yield running
+
+    @asynccontextmanager
+    async def working(
+        self, run: Coroutine[Any, Any, None], connected: Coroutine[Any, Any, None]
+    ) -> AsyncIterator[asyncio.Task[None]]:
+        """A connector and the inbox for the block, which begins when it is connected or has failed."""
+        living = asyncio.create_task(self.inbox.run())
+        running = asyncio.create_task(run)
         try:
-            waiting = asyncio.create_task(platform.connected())
+            waiting = asyncio.create_task(connected)
             await asyncio.wait({waiting, running}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 waiting.cancel()
