@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -21,12 +22,12 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    column,
     create_engine,
-    delete,
     event,
     func,
-    insert,
     select,
+    table,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -34,13 +35,13 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.migrations import HEAD, VERSION_TABLE, is_known, upgrade
 from knowledge.schema import UtcDateTime
 
-SCHEMA_VERSION = 2
 BUSY_SECONDS = 10
 
-# Any number; it names the lock under which processes make the tables of one Postgres database.
-_MAKING_TABLES = 5_113_840_137
+# Any number; it names the lock under which processes migrate one Postgres database.
+_MIGRATING = 5_113_840_137
 
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 _JSON = JSON().with_variant(JSONB(), "postgresql")
@@ -93,6 +94,8 @@ answers = Table(
     Column("answer", String, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index("answers_of_conversation", "conversation", "number"),
+    Index("answers_by_age", "at"),
+    Index("answers_of_asker", "asker"),
     sqlite_autoincrement=True,
 )
 
@@ -105,8 +108,12 @@ judgements = Table(
     Column("fault", String),
     Column("better", String, nullable=False),
     Column("at", UtcDateTime, nullable=False),
+    Index("judgements_by_age", "at"),
 )
 
+_revisions = table(VERSION_TABLE, column("version_num"))
+
+# What a Lorebot from before there were migrations looks at; see the first of them.
 schema = Table("journal_schema", metadata, Column("version", Integer, primary_key=True))
 
 
@@ -121,7 +128,7 @@ class Database:
     """
 
     def __init__(self, url: URL) -> None:
-        """Open the database, making its tables when they are missing. A SQLite file's folder is there."""
+        """Open the database and bring it to this Lorebot's schema. A SQLite file's folder is there."""
         self._engine = _open(url)
 
     def close(self) -> None:
@@ -139,6 +146,14 @@ class Database:
         """A transaction that is committed at the end; on SQLite nobody else writes meanwhile."""
         with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
+
+    def wipe(self) -> None:
+        """Leave nothing in a SQLite file's log of what was deleted; its pages are overwritten already.
+
+        (https://sqlite.org/pragma.html#pragma_wal_checkpoint). Postgres frees what is deleted by itself.
+        """
+        if self._engine.dialect.name == "sqlite":
+            _run_alone(self._engine, "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def journal_url(url: str | None, path: Path) -> URL:
@@ -186,7 +201,7 @@ def _open(url: URL) -> Engine:
         ) from context.original_exception
 
     try:
-        _make_tables(engine, shown)
+        _bring_up_to_date(engine, shown)
     except BaseException:
         engine.dispose()
         raise
@@ -202,7 +217,8 @@ def _own_transactions(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        # What is deleted is overwritten: what somebody asked leaves no text in free pages.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -211,32 +227,62 @@ def _own_transactions(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _make_tables(engine: Engine, shown: str) -> None:
+def _bring_up_to_date(engine: Engine, shown: str) -> None:
+    """Migrate a database that is not at `HEAD`, while other processes wait."""
     with engine.connect() as connection:
-        found = _schema_version(connection)
-    if found is None or found < SCHEMA_VERSION:
+        if _revision(connection) == HEAD:
+            return
+    with _locked_file(engine.url):
+        if engine.dialect.name == "sqlite":
+            _scrub_older_pages(engine)
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             if engine.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(_MAKING_TABLES)))
-            # Another process may have made them while this one waited.
-            found = _schema_version(connection)
-            if found is None or found < SCHEMA_VERSION:
-                metadata.create_all(connection)  # only tables that are missing
-                connection.execute(delete(schema))
-                connection.execute(insert(schema), {"version": SCHEMA_VERSION})
-                found = SCHEMA_VERSION
-    if found != SCHEMA_VERSION:
-        raise JournalError(
-            f"The journal {shown} was made by another version of Lorebot (schema {found}, this one reads "
-            f"{SCHEMA_VERSION}): run the newer one."
-        )
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+            # Another process may have migrated it while this one waited.
+            found = _revision(connection)
+            if found is not None and not is_known(found):
+                raise JournalError(
+                    f"The journal {shown} was made by a newer Lorebot (revision {found}, this one knows "
+                    f"up to {HEAD}): run the newer one, or restore a backup that was made before."
+                )
+            if found != HEAD:
+                upgrade(connection)
 
 
-def _schema_version(connection: Connection) -> int | None:
-    if not connection.dialect.has_table(connection, schema.name):
+def _locked_file(url: URL) -> AbstractContextManager[object]:
+    """A lock beside a SQLite file: a migration may take longer than its own lock is waited for."""
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        return nullcontext()
+    return FileLock(f"{url.database}.migration.lock")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not connection.dialect.has_table(connection, VERSION_TABLE):
         return None
-    version: int | None = connection.execute(select(func.max(schema.c.version))).scalar_one()
-    return version
+    revision: str | None = connection.execute(select(_revisions.c.version_num)).scalar()
+    return revision
+
+
+def _scrub_older_pages(engine: Engine) -> None:
+    """Overwrite what an older Lorebot deleted, which did not."""
+    with engine.connect() as connection:
+        is_older = _revision(connection) is None and connection.dialect.has_table(connection, schema.name)
+    if is_older:
+        _run_alone(engine, "VACUUM")
+
+
+def _run_alone(engine: Engine, statement: str) -> None:
+    """Run what SQLite does outside of any transaction."""
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute(statement).fetchall()
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"The journal {engine.url} cannot be cleared of what was deleted ({error}): see that no other "
+            "program holds it open and that its disk has room, and try again."
+        ) from error
+    finally:
+        raw.close()
 
 
 def _first_line(error: BaseException) -> str:

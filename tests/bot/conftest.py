@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
 from adapters.base_model import ModelLocation, base_digest
@@ -19,6 +19,7 @@ from adapters.verdict import Verdict, write_verdict
 from bot.cli import main
 from bot.database import metadata
 from bot.journal import journal_url
+from bot.migrations import VERSION_TABLE
 from bot.models import locate_model
 from bot.settings import ModelSettings
 
@@ -53,6 +54,8 @@ def journal_at(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     made = journal_url(POSTGRES, tmp_path)
     engine = create_engine(made)
     metadata.drop_all(engine)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
     engine.dispose()
     return made
 

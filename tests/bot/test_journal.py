@@ -11,10 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import URL
 
-from bot.database import metadata
 from bot.journal import Entry, Journal, JournalError, journal_url
 
 
@@ -130,32 +128,6 @@ def test_processes_that_open_a_new_journal_together_lose_nothing(url: URL) -> No
     journal = Journal(url)
     assert [entry.details["n"] for entry in journal.recent_of("count", "a", 100)] == list(range(15, 0, -1))
     journal.close()
-
-
-def test_a_journal_of_a_later_lorebot_is_left_alone(journal: Journal, url: URL) -> None:
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE journal_schema SET version = 99"))
-    engine.dispose()
-
-    with pytest.raises(JournalError, match=r"schema 99, this one reads 2.*run the newer one"):
-        Journal(url)
-
-
-def test_a_journal_of_an_earlier_lorebot_gets_the_tables_that_it_lacks(journal: Journal, url: URL) -> None:
-    journal.append("voice", "default", "alice", {})
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in ("deliveries", "owners", "answers", "judgements"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("UPDATE journal_schema SET version = 1"))
-
-    again = Journal(url)
-
-    assert subjects(again.recent(["voice"], 10)) == ["default"]
-    again.close()
-    assert set(inspect(engine).get_table_names()) == set(metadata.tables)
-    engine.dispose()
 
 
 def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
