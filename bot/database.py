@@ -111,6 +111,15 @@ judgements = Table(
     Index("judgements_by_age", "at"),
 )
 
+# What each day (ISO 8601, UTC) has cost on servers that are paid for.
+spending = Table(
+    "spending",
+    metadata,
+    Column("day", String, primary_key=True),
+    Column("tokens", BigInteger, nullable=False),
+    Column("money", Float, nullable=False),
+)
+
 _revisions = table(VERSION_TABLE, column("version_num"))
 
 # What a Lorebot from before there were migrations looks at; see the first of them.

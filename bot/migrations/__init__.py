@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 # The newest revision; without it here Alembic would have to be loaded at every start.
-HEAD = "0002"
+HEAD = "0003"
 
 # A name of its own: the database may be shared with other programs that use Alembic.
 VERSION_TABLE = "journal_revision"

@@ -128,7 +128,7 @@ def test_a_journal_of_a_newer_lorebot_is_left_alone(journal_at: URL, engine: Eng
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
 
-    with pytest.raises(JournalError, match=r"newer Lorebot \(revision 9999, .* up to 0002\): run the newer"):
+    with pytest.raises(JournalError, match=r"newer Lorebot \(revision 9999, .*\): run the newer"):
         Database(journal_at)
 
     assert revision(engine) == "9999"
