@@ -82,6 +82,7 @@ class BatchWorker:
         self._closing = False
         self._thread: threading.Thread | None = None
         self.model: LoadedModel | None = None
+        self.generated_tokens = 0
 
     @property
     def waiting(self) -> int:
@@ -203,6 +204,7 @@ class BatchWorker:
                 self._say(speaking, tokens)
 
     def _say(self, speaking: _Speaking, tokens: list[int]) -> None:
+        self.generated_tokens += len(tokens)
         for token in tokens:
             if piece := speaking.answer.push(token):
                 speaking.job.deliver(piece)

@@ -62,6 +62,11 @@ class LocalGenerator:
         return self._worker.waiting
 
     @property
+    def generated_tokens(self) -> int:
+        """How many tokens the model has written so far."""
+        return self._worker.generated_tokens
+
+    @property
     def queue_number(self) -> int:
         """The number that a new request would have in the queue; 0 when it begins at once."""
         return max(0, self._worker.waiting + 1 - self._max_together)

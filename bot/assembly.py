@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from bot.live_index import LiveIndex
     from bot.manners import Manners
     from bot.memory import Memory
+    from bot.metrics import Metrics
     from bot.progress import RunNotes
+    from bot.rate_limits import QuestionLimits
     from bot.rewriting import Rewriter
+    from bot.telemetry import Tracing
     from bot.voices import Voices
     from connectors.conversation import Place
     from connectors.log import Log
     from connectors.ports import Ports
+    from connectors.presence import Presence
     from knowledge.catalog import Catalog
     from knowledge.chunking import Chunker
     from knowledge.edition import MadeWith
@@ -296,9 +300,40 @@ class Assembly:
 
     @cached_property
     def memory(self) -> Memory:
-        from bot.memory import Memory
+        from bot.observing import CountedMemory
 
-        return Memory(self.journal.database)
+        return CountedMemory(self.journal.database, self.metrics)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        from bot.metrics import Metrics
+
+        return Metrics()
+
+    @cached_property
+    def tracing(self) -> Tracing:
+        from bot.telemetry import open_tracing
+
+        return open_tracing(os.environ, self._announce)
+
+    @cached_property
+    def presence(self) -> Presence:
+        from connectors.presence import Presence
+
+        return Presence()
+
+    @cached_property
+    def limits(self) -> QuestionLimits:
+        """How much may be asked of this process, on all platforms together."""
+        from bot.rate_limits import Allowance, QuestionLimits
+
+        limits = self.settings.limits
+        seconds = 60 * limits.minutes
+        person, place = (
+            Allowance(questions, seconds) if questions else None
+            for questions in (limits.person_questions, limits.place_questions)
+        )
+        return QuestionLimits(person, place)
 
     @cached_property
     def manners(self) -> Manners:
@@ -315,17 +350,21 @@ class Assembly:
         """
         from bot.administration import Administration
         from bot.conversing import Conversing
+        from bot.observing import Observed
+        from bot.rate_limits import RateLimited
         from bot.welcome import Welcoming
         from connectors.ports import Ports
 
         administration = Administration(self, self.manners, admins, log)
+        limited = RateLimited(self.assistant(self.voices.adapter_at), self.limits, administration.is_admin)
         return Ports(
-            answering=Conversing(self.assistant(self.voices.adapter_at), log),
+            answering=Conversing(Observed(limited, self.metrics, self.tracing, log), log),
             administering=administration,
             inbox=self.inbox,
             memory=self.memory,
             manners=self.manners,
             welcoming=Welcoming(self, administration.is_admin),
+            presence=self.presence,
         )
 
     def speaking_as(self, adapter: str) -> Assistant:
@@ -347,6 +386,8 @@ class Assembly:
             await self.generator.close()
         if built.get("remote_generator") is not None:
             await built["remote_generator"].close()
+        if "tracing" in built:
+            await asyncio.to_thread(self.tracing.close)
         if "editions" in built:
             self.editions.close()
         if "jobs" in built:

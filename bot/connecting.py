@@ -105,7 +105,8 @@ def _slack(assembly: Assembly, log: FilteringBoundLogger, environment: Environme
     token, secret = environment.get("SLACK_BOT_TOKEN", ""), environment.get("SLACK_SIGNING_SECRET", "")
 
     async def run() -> None:
-        service = SlackService(await asyncio.to_thread(assembly.ports, log, settings.admins), options, log)
+        ports = await asyncio.to_thread(assembly.ports, log, settings.admins)
+        service = SlackService(ports, options, log, assembly.settings.serve.shutdown_seconds)
         if app_token := environment.get("SLACK_APP_TOKEN"):
             await service.run_socket(token, app_token)
         elif client_id := environment.get("SLACK_CLIENT_ID"):
@@ -141,6 +142,7 @@ def _discord(assembly: Assembly, log: FilteringBoundLogger, environment: Environ
 
     async def run() -> None:
         ports = await asyncio.to_thread(assembly.ports, log, settings.admins)
-        await DiscordService(ports, options, log).run(token)
+        closing = assembly.settings.serve.shutdown_seconds
+        await DiscordService(ports, options, log, closing).run(token)
 
     return Connector("discord", run, DiscordRefusedError)

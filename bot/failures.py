@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import traceback
 
 from connectors.log import Log
+from connectors.reference import current_reference
 
 
 def noted(log: Log, event: str, error: Exception, **fields: str) -> str:
     """Log an error with its trace, and return the reference, 8 hex digits, under which it stands there."""
-    reference = secrets.token_hex(4)
+    reference = current_reference()
     trace = "".join(traceback.format_exception(error))
     log.error(event, reference=reference, error=f"{type(error).__name__}: {error}", trace=trace, **fields)
     return reference

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from adapters.generation import GenerationError
 from bot.assembly import Assembly
 from bot.connecting import beside, build_connectors, supervise
 from bot.indexing import choose_sources, sync_options
 from bot.library import location
-from bot.logs import open_log
+from bot.live_metrics import LiveMetrics
+from bot.logs import forwarding, open_log
+from bot.probes import Probes, served
+from bot.readiness import Readiness, needs, needs_to_answer
+from bot.redaction import Redaction, secrets_of
 from bot.schedule import parse_schedule
-from bot.settings import load_settings
+from bot.settings import ServeSettings, load_settings
 from bot.source_settings import AnySource, FolderSettings
 from bot.status import SERVING
+from bot.stopping import EndAtLast, stop_event
 from bot.upkeep import KeptSource, Upkeep, Watch
+from bot.warming import Warming
 from knowledge.documents import KnowledgeError
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.selection import Selection
-from knowledge.sync import SyncReport
+from knowledge.sync import SyncBusyError, SyncReport
 from knowledge.watching import FolderWatch
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+# For all that is to be ended besides the questions in flight.
+_LAST_SECONDS = 10.0
 
 # Long enough to outlast a look at whether the lock is held.
 _AT_ONCE_SECONDS = 0.2
@@ -42,41 +50,81 @@ Service = Callable[[], Coroutine[None, None, None]]
 
 
 def serve(config: Path | None) -> None:
-    """Keep the index current until SIGINT or SIGTERM; a second signal ends the process as usual.
+    """Keep the index current and answer, until SIGINT or SIGTERM; a second signal ends the process as usual.
 
-    Raises `SettingsError`, and `KnowledgeError` when something cannot start or another process serves.
+    Told to end, it takes nothing more, finishes what is in flight within `[serve] shutdown_seconds`, and
+    leaves the rest to the next start. Raises `SettingsError`, and `KnowledgeError` when something cannot
+    start or another process serves.
     """
     settings = load_settings(config)
-    log = open_log(sys.stderr, settings.serve.log_level)
-    assembly = Assembly(settings, log.warning)
+    redaction = Redaction(secrets_of(settings, os.environ))
+    assembly = Assembly(settings, lambda line: log.warning(line))
+    chosen = settings.serve
+    log = open_log(sys.stderr, chosen.log_level, chosen.log_format, redaction.clean, assembly.metrics.logged)
     choose_sources(assembly.sources, None)
-    with _alone(settings.home):
-        asyncio.run(_serve(assembly, log))
+    with _alone(settings.home), forwarding(log), ThreadPoolExecutor(2, "probes") as threads:
+        end_at_last = EndAtLast(chosen.shutdown_seconds + _LAST_SECONDS, log)
+        try:
+            asyncio.run(_serve(assembly, log, redaction, threads, end_at_last))
+        finally:
+            end_at_last.cancel()
 
 
-async def _serve(assembly: Assembly, log: FilteringBoundLogger) -> None:
-    stop = stop_event()
+async def _serve(
+    assembly: Assembly,
+    log: FilteringBoundLogger,
+    redaction: Redaction,
+    threads: Executor,
+    end_at_last: EndAtLast,
+) -> None:
+    stop = stop_event(end_at_last.begin)
     log.info("starting", pid=os.getpid(), home=str(assembly.settings.home))
+    readiness = Readiness(stop)
+    probes = Probes(readiness, assembly.metrics, threads, redaction.clean)
     try:
-        upkeep = await asyncio.to_thread(build_upkeep, assembly, log)
-        connectors = build_connectors(assembly, log, os.environ)
-        if not connectors:
-            await run_services([upkeep.run], stop)
-            return
-        platforms = [partial(supervise, connector, log) for connector in connectors]
-        # What this process took stays its own until the platforms have seen it through.
-        async with beside(assembly.inbox.run):
-            await run_services([upkeep.run, partial(_warm_up, assembly, log), *platforms], stop)
+        async with _watched(probes, assembly.settings.serve, log):
+            starting = asyncio.create_task(asyncio.to_thread(build_upkeep, assembly, log))
+            await asyncio.wait({starting, asyncio.create_task(stop.wait())}, return_when="FIRST_COMPLETED")
+            if not starting.done():
+                end_at_last.at_once()
+            await _run(await starting, assembly, log, readiness, threads, stop)
     finally:
         await assembly.close()
         log.info("stopped")
 
 
-async def _warm_up(assembly: Assembly, log: FilteringBoundLogger) -> None:
-    try:
-        await assembly.warm_up()
-    except (KnowledgeError, GenerationError) as error:
-        log.error("the models are not ready", error=str(error))
+async def _run(
+    upkeep: Upkeep,
+    assembly: Assembly,
+    log: FilteringBoundLogger,
+    readiness: Readiness,
+    threads: Executor,
+    stop: asyncio.Event,
+) -> None:
+    connectors = build_connectors(assembly, log, os.environ)
+    assembly.metrics.register(LiveMetrics(assembly, bool(connectors), log))
+    checks = needs(assembly, threads)
+    if not connectors:
+        readiness.begin(checks)
+        await run_services([upkeep.run], stop)
+        return
+    warming, names = Warming(assembly.warm_up, log), [connector.name for connector in connectors]
+    readiness.begin(checks | needs_to_answer(assembly, warming, names, threads))
+    platforms = [partial(supervise, connector, log) for connector in connectors]
+    # What this process took stays its own until the platforms have seen it through.
+    async with beside(assembly.inbox.run):
+        await run_services([upkeep.run, warming.run, *platforms], stop)
+
+
+@asynccontextmanager
+async def _watched(probes: Probes, chosen: ServeSettings, log: FilteringBoundLogger) -> AsyncIterator[None]:
+    """Serve the pages for those who watch, where the settings name a port."""
+    if not chosen.health_port:
+        yield
+        return
+    async with served(probes.application(), chosen.health_host, chosen.health_port):
+        log.info("watched at", address=f"http://{chosen.health_host}:{chosen.health_port}")
+        yield
 
 
 async def run_services(services: Sequence[Service], stop: asyncio.Event) -> None:
@@ -92,20 +140,6 @@ async def run_services(services: Sequence[Service], stop: asyncio.Event) -> None
         while isinstance(failed, BaseExceptionGroup):
             failed = failed.exceptions[0]
         raise failed from None
-
-
-def stop_event() -> asyncio.Event:
-    """An event that the first SIGINT or SIGTERM sets; from then on they do what they usually do."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-
-    def request() -> None:
-        stop.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, request)
-    return stop
 
 
 def build_upkeep(assembly: Assembly, log: FilteringBoundLogger) -> Upkeep:
@@ -131,6 +165,19 @@ class _Index:
         self._options = sync_options(assembly.settings.sync)
 
     def sync(self, name: str, cancelled: threading.Event) -> SyncReport:
+        synced = self._assembly.metrics.synced
+        try:
+            report = self._sync(name, cancelled)
+        except SyncBusyError:
+            synced(name, "busy")
+            raise
+        except Exception:
+            synced(name, "failed")
+            raise
+        synced(name, "cancelled" if report.cancelled else "complete")
+        return report
+
+    def _sync(self, name: str, cancelled: threading.Event) -> SyncReport:
         source = self._assembly.sources[name]
         with self._assembly.run_notes.noting(lambda step: None) as on_progress:
             return self._synchronizer.sync(

@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
-from bot.logs import LogLevel
+from bot.logs import LogFormat, LogLevel
 from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
 from connectors.conversation import PUBLIC
 from connectors.ports import Mode
@@ -138,9 +138,25 @@ class DiscordBotSettings(Table):
 
 
 class ServeSettings(Table):
-    """`[serve]`: how `lorebot serve` works."""
+    """`[serve]`: how `lorebot serve` works.
+
+    With a `health_port` it serves its health and its metrics there; 0 is none. Told to end, it gives what is
+    in flight `shutdown_seconds`.
+    """
 
     log_level: LogLevel = "info"
+    log_format: LogFormat = "auto"
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(default=0, ge=0, le=65535)
+    shutdown_seconds: float = Field(default=20.0, ge=0, le=600)
+
+
+class LimitSettings(Table):
+    """`[limits]`: how many questions may be asked in so many `minutes`; 0 is no limit. Admins have none."""
+
+    person_questions: int = Field(default=30, ge=0)
+    place_questions: int = Field(default=120, ge=0)
+    minutes: float = Field(default=10.0, gt=0, le=1440)
 
 
 class Settings(BaseSettings):
@@ -163,6 +179,7 @@ class Settings(BaseSettings):
     sync: SyncSettings = SyncSettings()
     journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
+    limits: LimitSettings = LimitSettings()
     slack: SlackBotSettings = SlackBotSettings()
     discord: DiscordBotSettings = DiscordBotSettings()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -13,6 +12,7 @@ from typing import Protocol
 from connectors.conversation import Answer, Answered, Progress, Question, QuestionRefusedError, TextDelta
 from connectors.log import Log
 from connectors.ports import Ports
+from connectors.reference import current_reference, reference_of, working_on
 from connectors.turns import Turn, Turns
 
 AT_ONCE = 8
@@ -127,6 +127,10 @@ class Questions:
         task = asyncio.current_task()
         if task is None or asking.key in self._in_work:
             return
+        with working_on(reference_of(asking.key)):
+            await self._ask(asking, task)
+
+    async def _ask(self, asking: Asking, task: asyncio.Task[None]) -> None:
         work = _InWork(asking.conversation, task, asking.text, self._turns.request(asking.person))
         self._in_work[asking.key] = work
         try:
@@ -194,7 +198,7 @@ class Questions:
             return await self._tell(asking, str(refusal))
         except Exception as error:
             work.turn.end()
-            reference = secrets.token_hex(4)
+            reference = current_reference()
             trace = traceback.format_exc()
             self._log.error(
                 "question failed",

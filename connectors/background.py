@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from connectors.asking import Questions, failure_line
 from connectors.log import Log
+from connectors.reference import new_reference, reference_of, working_on
 
 # What has begun is finished when the process is told to end; orchestrators wait about 30 seconds.
 CLOSING_SECONDS = 20.0
@@ -67,10 +67,16 @@ class Background:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watched(self, work: Coroutine[Any, Any, None], tell: Tell, key: str | None) -> None:
+        reference = new_reference() if key is None else reference_of(key)
+        with working_on(reference):
+            await self._see_through(work, tell, key, reference)
+
+    async def _see_through(
+        self, work: Coroutine[Any, Any, None], tell: Tell, key: str | None, reference: str
+    ) -> None:
         try:
             await work
         except Exception as error:
-            reference = secrets.token_hex(4)
             self._log.error(
                 f"{self._platform} work failed",
                 reference=reference,

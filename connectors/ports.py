@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from connectors.commands import Command
 from connectors.conversation import Answer, Answering, Asker, Place, Progress, Question, Turn
+from connectors.presence import Presence
 
 Mode = Literal["mention", "auto", "off"]
 Named = Literal["sources", "adapters"]
@@ -177,3 +178,4 @@ class Ports:
     memory: Memory
     manners: Manners
     welcoming: Welcoming
+    presence: Presence = field(default_factory=Presence)

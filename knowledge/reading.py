@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -216,6 +217,14 @@ class CatalogReader:
         query = select(s.source, s.started_at, s.finished_at, s.outcome, s.counts).where(s.id.in_(newest))
         with self.snapshot() as connection:
             return {row.source: SyncRecord(*row) for row in connection.execute(query.order_by(s.source))}
+
+    def last_successes(self) -> dict[str, datetime]:
+        """When the newest run of each source ended that was complete, single documents perhaps excepted."""
+        s = syncs.c
+        done = s.outcome.in_((COMPLETE, PARTIAL)) & s.finished_at.is_not(None)
+        query = select(s.source, func.max(s.finished_at)).where(done).group_by(s.source)
+        with self.snapshot() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def failing(self, source: str) -> tuple[SyncRecord, ...]:
         """The runs of a source that failed since one did not, the newest first."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import discord
 import yarl
@@ -16,6 +17,7 @@ from aiohttp import ClientSession, ClientTimeout
 from connectors.background import CLOSING_SECONDS, TAKE_UP_EVERY_SECONDS, take_up
 from connectors.discord.app import App, DiscordOptions, build
 from connectors.discord.complaints import explain, refusal
+from connectors.discord.heard import PLATFORM
 from connectors.log import Log
 from connectors.ports import Ports
 
@@ -31,11 +33,12 @@ class DiscordRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DiscordService:
-    """What running needs."""
+    """What running needs; at the end, what has begun may take `closing_seconds`."""
 
     ports: Ports
     options: DiscordOptions
     log: Log
+    closing_seconds: float = CLOSING_SECONDS
 
     async def run(self, token: str) -> None:
         """Work until cancelled. Raises `DiscordRefusedError` when only a person can mend what is wrong.
@@ -49,7 +52,7 @@ class DiscordService:
             except discord.DiscordException as error:
                 raise _refused(error) from error
             app = build(self.ports, self.options, rest, session, self.log)
-            async with _working(app):
+            async with _working(app, self.closing_seconds):
                 await self._connect(app, token)
 
     async def _connect(self, app: App, token: str) -> None:
@@ -58,7 +61,8 @@ class DiscordService:
             began = time.monotonic()
             try:
                 async with app.connect() as client:
-                    await client.start(token)
+                    with self.ports.presence.attending(PLATFORM, partial(_is_connected, client)):
+                        await client.start(token)
             except Exception as error:
                 app.missed.broke_off(time.time())
                 if refusal(error) is not None:
@@ -99,7 +103,7 @@ def _refused(error: Exception) -> Exception:
 
 
 @asynccontextmanager
-async def _working(app: App) -> AsyncIterator[None]:
+async def _working(app: App, closing_seconds: float) -> AsyncIterator[None]:
     """Take up what other processes left, and at the end see what has begun through."""
     desk = app.desk
     taking_up = asyncio.create_task(take_up(app.answering.take_up, TAKE_UP_EVERY_SECONDS, desk.log, explain))
@@ -109,7 +113,12 @@ async def _working(app: App) -> AsyncIterator[None]:
         taking_up.cancel()
         with suppress(asyncio.CancelledError):
             await taking_up
-        await desk.background.close(CLOSING_SECONDS)
+        await desk.background.close(closing_seconds)
+
+
+async def _is_connected(client: discord.AutoShardedClient) -> bool:
+    shards = client.shards.values()
+    return client.is_ready() and not any(shard.is_closed() for shard in shards)
 
 
 def _open_session() -> ClientSession:

@@ -18,10 +18,11 @@ from slack_sdk.errors import SlackApiError
 from connectors.background import CLOSING_SECONDS, TAKE_UP_EVERY_SECONDS, take_up
 from connectors.log import Log
 from connectors.ports import Ports
+from connectors.presence import Check, always
 from connectors.slack.answering import Answering
 from connectors.slack.app import SlackOptions, register
 from connectors.slack.complaints import explain, is_fatal
-from connectors.slack.desk import Desk
+from connectors.slack.desk import PLATFORM, Desk
 from connectors.slack.manifest import EVENTS_PATH
 from connectors.slack.streaming import CALL_ERRORS
 from connectors.slack.workspace import OneWorkspace, forwarding_logger, open_session, web_client
@@ -38,11 +39,12 @@ class SlackRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SlackService:
-    """What every way of running needs."""
+    """What every way of running needs; at the end, what has begun may take `closing_seconds`."""
 
     ports: Ports
     options: SlackOptions
     log: Log
+    closing_seconds: float = CLOSING_SECONDS
 
     async def run_socket(self, bot_token: str, app_token: str, ping_seconds: float = 5.0) -> None:
         """Work over Socket Mode until cancelled (https://docs.slack.dev/apis/events-api/using-socket-mode).
@@ -56,7 +58,7 @@ class SlackService:
             handler = AsyncSocketModeHandler(
                 app, app_token, logger=forwarding_logger(self.log), ping_interval=ping_seconds
             )
-            async with _working(desk, answering, handler.close_async):
+            async with self._working(desk, answering, handler.close_async, handler.client.is_connected):
                 await handler.connect_async()  # type: ignore[no-untyped-call]
                 await self._watch(workspaces)
 
@@ -66,7 +68,10 @@ class SlackService:
             app, workspaces = self._one_workspace(bot_token, signing_secret, session)
             await self._greet(workspaces, None)
             desk, answering = register(app, self.ports, workspaces, self.options, session, self.log)
-            async with _served(app, host, port, self.log) as close, _working(desk, answering, close):
+            async with (
+                _served(app, host, port, self.log) as close,
+                self._working(desk, answering, close, always),
+            ):
                 await self._watch(workspaces)
 
     async def run_oauth(
@@ -81,8 +86,25 @@ class SlackService:
             app = oauth_app(credentials, signing_secret, stores, options.api_url, session, log)
             workspaces = InstalledWorkspaces(stores[0], options.api_url, session, log)
             desk, answering = register(app, self.ports, workspaces, options, session, log)
-            async with _served(app, host, port, log) as close, _working(desk, answering, close):
+            async with (
+                _served(app, host, port, log) as close,
+                self._working(desk, answering, close, always),
+            ):
                 await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def _working(
+        self, desk: Desk, answering: Answering, disconnect: Callable[[], Awaitable[None]], is_connected: Check
+    ) -> AsyncIterator[None]:
+        """Take up what other processes left, and at the end see what has begun through."""
+        taking_up = asyncio.create_task(take_up(answering.take_up, TAKE_UP_EVERY_SECONDS, desk.log, explain))
+        try:
+            with self.ports.presence.attending(PLATFORM, is_connected):
+                yield
+        finally:
+            taking_up.cancel()
+            await disconnect()
+            await desk.background.close(self.closing_seconds)
 
     def _one_workspace(
         self, bot_token: str, signing_secret: str, session: ClientSession
@@ -128,20 +150,6 @@ class SlackService:
             except CALL_ERRORS as error:
                 if isinstance(error, SlackApiError) and is_fatal(error):
                     raise _refused(error) from error
-
-
-@asynccontextmanager
-async def _working(
-    desk: Desk, answering: Answering, disconnect: Callable[[], Awaitable[None]]
-) -> AsyncIterator[None]:
-    """Take up what other processes left, and at the end see what has begun through."""
-    taking_up = asyncio.create_task(take_up(answering.take_up, TAKE_UP_EVERY_SECONDS, desk.log, explain))
-    try:
-        yield
-    finally:
-        taking_up.cancel()
-        await disconnect()
-        await desk.background.close(CLOSING_SECONDS)
 
 
 @asynccontextmanager

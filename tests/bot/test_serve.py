@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 from bot.health import Health
-from bot.logs import open_log
 from bot.progress import RunNote, RunNotes
 from knowledge.locking import source_lock
 from knowledge.records import SyncRecord
@@ -302,20 +300,3 @@ def test_a_source_resumed_by_a_command_is_synced_by_the_service(lorebot: Lorebot
         service.end(signal.SIGTERM)
     assert (paused["condition"], paused["documents"]) == ("paused", 0)
     assert status(lorebot)["documents"] == 2
-
-
-# The log
-
-
-def test_a_line_of_the_log_is_one_line_whatever_a_source_says() -> None:
-    stream = io.StringIO()
-    open_log(stream, "info").warning("sync failed", error="No such\nthing \x1b[31mhere.")
-    assert stream.getvalue().count("\n") == 1
-    line = json.loads(stream.getvalue())
-    assert (line["event"], line["error"]) == ("sync failed", "No such thing  [31mhere.")
-
-
-def test_the_log_leaves_out_what_is_below_its_level() -> None:
-    stream = io.StringIO()
-    open_log(stream, "info").debug("synced")
-    assert stream.getvalue() == ""

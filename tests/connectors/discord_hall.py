@@ -12,6 +12,7 @@ from discord_platform import DiscordPlatform, Shown
 from slack_hall import Hall
 
 from bot.manners import Manners
+from connectors.background import CLOSING_SECONDS
 from connectors.discord.app import DiscordOptions
 from connectors.discord.running import DiscordService
 
@@ -34,6 +35,7 @@ class DiscordHall(Hall):
     def __init__(self, folder: Path, **options: Any) -> None:
         super().__init__(folder, **options)
         self.manners = Manners(self.journal, {}, {})
+        self.closing_seconds = CLOSING_SECONDS
 
     def expert(self, who: str) -> None:
         """Let somebody be asked about the handbook."""
@@ -47,7 +49,8 @@ class DiscordHall(Hall):
     def on_discord(self, platform: DiscordPlatform) -> DiscordService:
         """The connector, pointed at a platform."""
         where = {"api_url": platform.api_url, "gateway_url": platform.gateway_url}
-        return DiscordService(self.ports, DiscordOptions(**{**where, **self.options}), self.log)
+        options = DiscordOptions(**{**where, **self.options})
+        return DiscordService(self.ports, options, self.log, self.closing_seconds)
 
     @asynccontextmanager
     async def on(self, platform: DiscordPlatform) -> AsyncIterator[asyncio.Task[None]]:

@@ -126,18 +126,13 @@ async def test_what_a_process_left_is_finished_by_the_next(
 ) -> None:
     from pathlib import Path
 
-    from connectors.discord import running
-
     ada, channel = discord.user("Ada"), discord.channel("help")
     gate = Gate()
     behind.engine.script = gate.script
-    closing, running.CLOSING_SECONDS = running.CLOSING_SECONDS, 0.1
-    try:
-        async with behind.on(discord):
-            asked = await discord.mention(ada, channel, QUESTION)
-            await discord.until(lambda: asked in discord.messages and discord.answers(asked))
-    finally:
-        running.CLOSING_SECONDS = closing
+    behind.closing_seconds = 0.1
+    async with behind.on(discord):
+        asked = await discord.mention(ada, channel, QUESTION)
+        await discord.until(lambda: asked in discord.messages and discord.answers(asked))
     other = DiscordHall(Path(str(tmp_path)))
     try:
         async with other.on(discord):
