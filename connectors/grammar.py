@@ -61,6 +61,12 @@ def parse(text: str) -> Command:
     raise _unknown(words)
 
 
+def read_written(text: str) -> Command:
+    """The inverse of `connectors.commands.written`: an address stands as it is, whatever is in it."""
+    verb, _, rest = text.partition(" ")
+    return Forget(rest) if verb == "forget" else parse(text)
+
+
 def _words(text: str) -> list[str]:
     plain = _LINK.sub(lambda link: _unescaped(link[1]), text.translate(_QUOTES))
     dashed = _DASHES.sub("--", plain)

@@ -27,7 +27,7 @@ from connectors.commands import (
     help_text,
     written,
 )
-from connectors.grammar import CommandError, parse
+from connectors.grammar import CommandError, parse, read_written
 
 COMMANDS: dict[str, Command] = {
     "reindex": Reindex(),
@@ -72,6 +72,16 @@ def test_a_command_is_read(text: str) -> None:
 @pytest.mark.parametrize("text", COMMANDS)
 def test_a_command_is_written_as_it_is_read(text: str) -> None:
     assert written(COMMANDS[text]) == text
+
+
+@pytest.mark.parametrize("text", COMMANDS)
+def test_what_is_written_is_read_again(text: str) -> None:
+    assert read_written(text) == COMMANDS[text]
+
+
+def test_an_address_is_read_again_as_it_was_written() -> None:
+    document = "guides/Ada\u2019s \u2014first\u2014 day, 'as it was'.md"
+    assert read_written(written(Forget(document))) == Forget(document)
 
 
 @pytest.mark.parametrize("text", COMMANDS)
