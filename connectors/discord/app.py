@@ -12,8 +12,8 @@ from aiohttp import ClientSession
 from connectors.asking import AT_ONCE, Questions
 from connectors.discord.answering import Answering
 from connectors.discord.audience import Audience
-from connectors.discord.client import LorebotClient
-from connectors.discord.complaints import explain
+from connectors.discord.client import LorebotClient, may_read_content
+from connectors.discord.complaints import CONTENT_OFF, explain
 from connectors.discord.desk import Desk
 from connectors.discord.files import Files
 from connectors.discord.missed import Missed
@@ -30,8 +30,10 @@ API_URL = "https://discord.com/api/v10"
 class DiscordOptions:
     """How the connector works.
 
-    `guilds` are the ids of the team's servers, all that the bot is in if it is empty; `forums` the ids and
-    names of the forum channels whose posts are answered of themselves. `gateway_url` is empty for Discord's.
+    `guilds` are the ids of the team's servers, those that the bot is in if it is empty; `forums` the ids and
+    names of the forum channels whose posts are answered of themselves. Without `reads_content`, or where
+    Discord does not grant that, only what is addressed to the bot is heard. `gateway_url` is empty for
+    Discord's.
     """
 
     guilds: tuple[str, ...] = ()
@@ -56,19 +58,24 @@ class App:
 def build(
     ports: Ports, options: DiscordOptions, rest: discord.Client, session: ClientSession, log: Log
 ) -> App:
-    """The app's parts; `rest` makes its calls."""
+    """The app's parts; `rest` makes its calls, and knows about the bot what Discord says at its login."""
+    application = rest.application
+    is_public = application is None or application.bot_public
     connected: list[LorebotClient] = []
     desk = Desk(
         ports,
         rest,
         lambda: connected[-1],
-        Audience(options.guilds, log),
+        Audience(options.guilds, log, is_public=is_public),
         Files(session, options.api_url),
         Questions(ports, log, options.at_once, explain),
         log,
     )
-    answering, orders, missed = Answering(desk), Orders(desk), Missed()
+    answering, orders, missed = Answering(desk), Orders(desk), Missed(rest, log)
     presses = AnswerPresses(desk, answering, orders)
+    reads_content = options.reads_content and may_read_content(rest.application_flags)
+    if options.reads_content and not reads_content:
+        log.warning("discord: the content of messages is not granted", fix=CONTENT_OFF)
     commands = partial(register, desk=desk, answering=answering, orders=orders)
 
     def connect() -> LorebotClient:
@@ -80,7 +87,7 @@ def build(
             commands,
             forums=options.forums,
             opens_threads=options.opens_threads,
-            reads_content=options.reads_content,
+            reads_content=reads_content,
         )
         connected[:] = [client]
         return client

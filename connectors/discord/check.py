@@ -11,7 +11,8 @@ import discord
 
 from connectors.checking import Checked
 from connectors.discord.boards import CALL_ERRORS
-from connectors.discord.complaints import explain, refusal
+from connectors.discord.client import may_read_content
+from connectors.discord.complaints import CONTENT_OFF, WHOSE, explain, refusal
 from connectors.discord.running import point_at, rest_client
 from connectors.log import Log
 
@@ -24,10 +25,6 @@ NEEDED = discord.Permissions(
     read_message_history=True,
 )
 _INVITE_AGAIN = "open the link of `lorebot discord invite` again, or give its role the permission"
-_CONTENT_OFF = (
-    "switch on 'Message Content Intent' at https://discord.com/developers/applications > 'Bot', or set "
-    "`message_content = false` under [discord]: then it reads mentions, direct messages and commands alone"
-)
 
 
 def invite_link(application: str) -> str:
@@ -56,8 +53,10 @@ async def check(
             await client.login(token)
             guilds = [guild async for guild in client.fetch_guilds(limit=None)]
         except CALL_ERRORS as error:
-            return (Checked("token", "refused", refusal(error) or explain(error)),)
-        checked = [Checked("token", f"{client.user}"), _content(client, reads_content)]
+            if line := refusal(error):
+                return (Checked("token", "refused", line),)
+            return (Checked("Discord", f"not reached at {api_url}", explain(error)),)
+        checked = [Checked("token", f"{client.user}"), _content(client, reads_content), _team(client, team)]
         if not guilds:
             fix = f"open {invite_link(str(client.application_id))}"
             return (*checked, Checked("servers", "none", fix))
@@ -71,11 +70,20 @@ async def check(
 
 
 def _content(client: discord.Client, reads_content: bool) -> Checked:
-    flags = client.application_flags
-    granted = flags.gateway_message_content or flags.gateway_message_content_limited
+    granted = may_read_content(client.application_flags)
     if granted or not reads_content:
         return Checked("message content", "granted" if granted else "not wanted")
-    return Checked("message content", "not granted", _CONTENT_OFF)
+    return Checked("message content", "not granted", CONTENT_OFF)
+
+
+def _team(client: discord.Client, team: Collection[str]) -> Checked:
+    """Whose servers count as the team's."""
+    application = client.application
+    if team:
+        return Checked("team", f"{len(team)} named under [discord]")
+    if application is not None and not application.bot_public:
+        return Checked("team", "every server: nobody else may invite the bot")
+    return Checked("team", "not known for sure", WHOSE)
 
 
 async def _server(guild: discord.Guild) -> list[Checked]:

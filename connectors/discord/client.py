@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -12,9 +11,9 @@ from discord import app_commands
 
 from connectors.discord.answering import Answering
 from connectors.discord.buttons import DYNAMIC_ITEMS, Presses
-from connectors.discord.complaints import explain
+from connectors.discord.complaints import WHOSE, explain
 from connectors.discord.desk import Desk
-from connectors.discord.heard import message_key, read_message, spoken
+from connectors.discord.heard import asked, message_key, read_message
 from connectors.discord.missed import Missed
 from connectors.discord.modals import read_judgement
 from connectors.discord.presses import AnswerPresses
@@ -22,6 +21,10 @@ from connectors.discord.syncing import sync_commands
 
 # Without these the connection is of no use, and is to be made anew.
 _NEEDED = frozenset({"READY", "RESUMED"})
+
+# Where people talk among themselves, the bot is no member and does not know who reads.
+_WHERE = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False)
+_TO_SERVERS = app_commands.AppInstallationType(guild=True, user=False)
 
 
 class LorebotClient(discord.AutoShardedClient):
@@ -57,7 +60,7 @@ class LorebotClient(discord.AutoShardedClient):
         self._missed = missed
         self._forums = frozenset(forums)
         self._opens_threads = opens_threads
-        self._tree = app_commands.CommandTree(self)
+        self._tree = app_commands.CommandTree(self, allowed_contexts=_WHERE, allowed_installs=_TO_SERVERS)
         register(self._tree)
         parsers = self._connection.parsers
         self._connection.parsers = {
@@ -77,29 +80,45 @@ class LorebotClient(discord.AutoShardedClient):
                 self._desk.log.error("discord commands not synced", error=explain(error))
 
     async def on_ready(self) -> None:
-        """A new session: what was said meanwhile is looked for."""
+        """All servers are known."""
         if self.is_closed():
             return
         self._desk.log.info(
             "discord connected", bot=str(self.user), guilds=len(self.guilds), shards=self.shard_count
         )
-        for message in await self._missed.found(self.guilds, self._desk.rest):
-            await self.on_message(message)
+        self._say_whose()
 
-    async def on_connect(self) -> None:
-        """A new session begins."""
-        self._missed.began()
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Somebody invited the bot."""
+        self._say_whose()
 
-    async def on_disconnect(self) -> None:
+    async def on_shard_connect(self, shard: int) -> None:
+        """A new session: what was said meanwhile is looked for."""
+        self._missed.began(shard)
+        if shard == 0:
+            for message in await self._missed.in_direct(shard):
+                self.dispatch("message", message)
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """The session knows a server: what was said there meanwhile is looked for."""
+        for message in await self._missed.in_guild(guild):
+            self.dispatch("message", message)
+
+    async def on_guild_unavailable(self, guild: discord.Guild) -> None:
+        """What is said there from now on may be missed."""
+        self._missed.went_away(guild.id)
+
+    async def on_shard_disconnect(self, shard: int) -> None:
         """What comes from now on may be missed."""
-        self._missed.broke_off(time.time())
+        self._missed.broke_off(shard)
 
-    async def on_resumed(self) -> None:
+    async def on_shard_resumed(self, shard: int) -> None:
         """Nothing was missed."""
-        self._missed.went_on()
+        self._missed.went_on(shard)
 
     async def on_message(self, message: discord.Message) -> None:
         """A message: a question perhaps."""
+        self._missed.heard(message.channel.id, message.id)
         heard = read_message(message, self._desk.bot, self._forums, self._opens_threads)
         if heard is None:
             return
@@ -111,12 +130,12 @@ class LorebotClient(discord.AutoShardedClient):
     async def on_raw_message_edit(self, event: discord.RawMessageUpdateEvent) -> None:
         """An edit counts if the answer has not started."""
         if event.message.content and not event.message.author.bot:
-            text = spoken(event.message, self._desk.bot)
-            self._desk.questions.revise(message_key(event.message_id), text)
+            text = asked(event.message, self._desk.bot)
+            self._answering.coming.edited(message_key(event.message_id), text)
 
     async def on_raw_message_delete(self, event: discord.RawMessageDeleteEvent) -> None:
         """Nobody waits for the answer any more."""
-        self._desk.questions.cancel(message_key(event.message_id))
+        self._answering.coming.deleted(message_key(event.message_id))
 
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
         """A form that was sent, perhaps opened before a restart; the rest is seen to elsewhere."""
@@ -132,6 +151,10 @@ class LorebotClient(discord.AutoShardedClient):
         error = sys.exc_info()[1]
         if error is not None:
             self._desk.log.error("discord listener failed", listener=event_method, error=explain(error))
+
+    def _say_whose(self) -> None:
+        if not self._desk.audience.knows_team(self):
+            self._desk.log.error("discord: only what is public is said", reason=WHOSE)
 
     def _guarded(self, event: str, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """discord.py ends the client over one event that it cannot read: that event alone is left out."""
@@ -149,3 +172,8 @@ class LorebotClient(discord.AutoShardedClient):
 def intents(reads_content: bool) -> discord.Intents:
     """The events that the bot needs; the content of messages that do not mention it only where it may."""
     return discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=reads_content)
+
+
+def may_read_content(flags: discord.ApplicationFlags) -> bool:
+    """Whether Discord grants the content of messages."""
+    return flags.gateway_message_content or flags.gateway_message_content_limited

@@ -6,6 +6,15 @@ import discord
 
 _PORTAL = "https://discord.com/developers/applications"
 
+CONTENT_OFF = (
+    f"switch on 'Message Content Intent' at {_PORTAL} > 'Bot', or set `message_content = false` under "
+    "[discord]; meanwhile it reads mentions, direct messages and commands alone"
+)
+WHOSE = (
+    "anybody may invite the bot, so that a server that it is in need not be the team's: set `guilds` under "
+    f"[discord] to the ids of the team's servers, or switch 'Public Bot' off at {_PORTAL} > 'Bot'"
+)
+
 # https://discord.com/developers/docs/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes
 _FATAL = {
     4004: f"the token is not valid (any more): make a new one at {_PORTAL} > 'Bot' > 'Reset Token', and set "

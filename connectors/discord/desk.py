@@ -14,7 +14,7 @@ from connectors.asking import Questions
 from connectors.background import Background
 from connectors.conversation import Asker
 from connectors.discord.audience import Audience, Guilds
-from connectors.discord.boards import Board, ChannelBoard, InteractionBoard, direct_board
+from connectors.discord.boards import Board, ChannelBoard, InteractionBoard
 from connectors.discord.complaints import explain
 from connectors.discord.files import Files
 from connectors.discord.heard import PLATFORM, Ticket
@@ -23,6 +23,8 @@ from connectors.log import Log
 from connectors.ports import Delivery, Ports
 
 _INBOX_TRIES = (0.2, 1.0, 5.0)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Desk:
@@ -77,17 +79,39 @@ class Desk:
         """Do something beside, of whose failure the person of the ticket is told."""
         self.background.begin(work, self.teller(ticket), key)
 
+    def begin_once(self, key: str, payload: Mapping[str, Any], ticket: Ticket, work: Work) -> None:
+        """The same if this process is to do it; that the inbox cannot tell is a failure too."""
+
+        async def taken() -> None:
+            if await self.take(key, payload):
+                self.begin(work(), ticket, key)
+
+        self.begin(taken(), ticket)
+
+    def begin_press(self, key: str, ticket: Ticket, work: Work) -> None:
+        """The same for what a button asks; after a restart it is for the person to press again."""
+        self.begin_once(key, {}, ticket, lambda: self.to_its_end(key, work()))
+
+    async def to_its_end(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that was taken, and finish it; what is cut off is left for another process."""
+        try:
+            await work
+        except Exception:
+            await self.questions.finished(key)
+            raise
+        await self.questions.finished(key)
+
     def teller(self, ticket: Ticket) -> Callable[[str], Awaitable[None]]:
         """What says one line to a person."""
         return partial(self.say, ticket)
 
     async def say(self, ticket: Ticket, line: str) -> None:
         """Say one line to a person, for this person's eyes alone."""
-        await (await self.private_board(ticket, f"say/{ticket.channel}/{line}")).show(refused(line))
+        await self.private_board(ticket, f"say/{ticket.channel}/{line}").show(refused(line))
 
-    async def private_board(self, ticket: Ticket, key: str) -> Board:
+    def private_board(self, ticket: Ticket, key: str) -> Board:
         """Messages for one person: under the interaction while that lasts, else direct ones."""
-        direct = await direct_board(self.rest, ticket, key)
+        direct = ChannelBoard(self.rest, ticket, key)
         return InteractionBoard(self.rest, ticket, direct, alone=True) if ticket.token else direct
 
     def channel_board(
@@ -106,6 +130,10 @@ class Desk:
 
 
 async def deferred(interaction: discord.Interaction[Any], *, alone: bool) -> None:
-    """Tell Discord that an answer comes; another process may have told it, or it may be too late for it."""
-    with suppress(discord.HTTPException, discord.InteractionResponded):
+    """Tell Discord that an answer comes.
+
+    Another process may have told it, it may be too late for it, or the call may break: the answer is made all
+    the same, and finds another way when this one is closed.
+    """
+    with suppress(Exception):
         await interaction.response.defer(ephemeral=alone, thinking=True)

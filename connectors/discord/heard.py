@@ -42,7 +42,7 @@ class Heard:
 
     `parent` is the channel of a thread, `channel` itself elsewhere. The answer goes into `destination`: a
     thread that is yet to be opened from the message when this is `message` itself. `calls` are whom the
-    message mentions beside the bot.
+    message mentions or replies to beside the bot.
     """
 
     key: str
@@ -56,8 +56,15 @@ class Heard:
     files: tuple[SharedFile, ...] = ()
 
     @property
+    def is_for_one(self) -> bool:
+        """Whether nobody but the person who asks reads the answer."""
+        return self.how == "ephemeral" or not self.ticket.guild
+
+    @property
     def conversation(self) -> str:
-        return conversation(self.ticket.guild, self.destination)
+        """What is said to one person in a channel goes on between these two alone."""
+        here = conversation(self.ticket.guild, self.destination)
+        return f"{here}/{self.ticket.user}" if self.how == "ephemeral" else here
 
     @property
     def opens_thread(self) -> bool:
@@ -102,11 +109,9 @@ def read_message(
         return None
     channel, guild = message.channel, message.guild
     parent = channel.parent_id if isinstance(channel, discord.Thread) else channel.id
-    how = _how(message, bot, forums)
+    is_post = _is_forum_post(message)
+    how = _how(message, bot, is_post, forums)
     opens_thread = opens_threads and how in ("mention", "overheard") and _may_have_threads(channel)
-    text = spoken(message, bot)
-    if how == "forum" and isinstance(channel, discord.Thread) and channel.name not in text:
-        text = f"{channel.name}\n{text}".strip()
     return Heard(
         key=message_key(message.id),
         how=how,
@@ -114,10 +119,18 @@ def read_message(
         parent=str(parent),
         message=str(message.id),
         destination=str(message.id if opens_thread else channel.id),
-        text=text,
+        text=asked(message, bot),
         calls=_calls(message, bot),
         files=shared_files(message.attachments),
     )
+
+
+def asked(message: discord.Message, bot: discord.abc.User) -> str:
+    """What a message asks: in a forum, the title of the post too."""
+    channel, text = message.channel, spoken(message, bot)
+    if not (isinstance(channel, discord.Thread) and _is_forum_post(message)) or channel.name in text:
+        return text
+    return f"{channel.name}\n{text}".strip()
 
 
 def spoken(message: discord.Message, bot: discord.abc.User) -> str:
@@ -133,7 +146,7 @@ def shared_files(attachments: Collection[discord.Attachment]) -> tuple[SharedFil
     return tuple(SharedFile(str(file.id), file.filename, file.size, file.url) for file in attachments)
 
 
-def _how(message: discord.Message, bot: discord.abc.User, forums: Collection[str]) -> How:
+def _how(message: discord.Message, bot: discord.abc.User, is_post: bool, forums: Collection[str]) -> How:
     channel = message.channel
     if message.guild is None:
         return "direct"
@@ -141,9 +154,16 @@ def _how(message: discord.Message, bot: discord.abc.User, forums: Collection[str
         return "mention"
     if not isinstance(channel, discord.Thread):
         return "overheard"
-    # A forum's post is a thread that has the id of its first message.
-    is_post = message.id == channel.id and isinstance(channel.parent, discord.ForumChannel)
-    return "forum" if is_post and is_named(channel.parent, forums) else "thread"
+    if not is_post:
+        return "thread"
+    return "forum" if is_named(channel.parent, forums) else "overheard"
+
+
+def _is_forum_post(message: discord.Message) -> bool:
+    """A forum's post is a thread that has the id of its first message."""
+    channel = message.channel
+    is_thread = isinstance(channel, discord.Thread) and isinstance(channel.parent, discord.ForumChannel)
+    return is_thread and message.id == channel.id
 
 
 def is_named(channel: discord.abc.GuildChannel | None, names: Collection[str]) -> bool:
@@ -161,6 +181,9 @@ def _is_addressed(message: discord.Message, bot: discord.abc.User) -> bool:
 def _calls(message: discord.Message, bot: discord.abc.User) -> tuple[str, ...]:
     called = {str(user.id) for user in message.mentions if user.id != bot.id}
     called |= {str(role.id) for role in message.role_mentions}
+    answered = message.reference.resolved if message.reference else None
+    if isinstance(answered, discord.Message) and answered.author.id not in (bot.id, message.author.id):
+        called.add(str(answered.author.id))
     return tuple(sorted(called | ({"everyone"} if message.mention_everyone else set())))
 
 

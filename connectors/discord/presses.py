@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any
+from contextlib import suppress
+from functools import partial
 
 from connectors.discord.answering import Answering
 from connectors.discord.boards import shown
 from connectors.discord.buttons import Pressed
-from connectors.discord.desk import Desk, deferred
+from connectors.discord.desk import Desk, Work, deferred
 from connectors.discord.heard import PLATFORM, Heard, Ticket
 from connectors.discord.modals import judgement_modal
 from connectors.discord.notices import asked_aloud, called
 from connectors.discord.orders import Orders
 from connectors.discord.passages_view import passages_views
-from connectors.discord.requests import read_parent, read_ticket
+from connectors.discord.requests import interaction_key, read_parent, read_ticket
 from connectors.ports import Judgement, Remembered
 from connectors.recalling import FORGOTTEN, THANKS, expert_of, recall
 
 CALLED = "I called somebody who knows."
 NOBODY = "I know nobody whom I could ask."
+SHARED = "It is shared already."
 
 
 class AnswerPresses:
@@ -35,39 +36,26 @@ class AnswerPresses:
         if helpful:
             await deferred(interaction, alone=True)
         else:
-            await interaction.response.send_modal(judgement_modal(answer_id))
-        ticket = read_ticket(interaction)
-        self._begin(interaction, self._keep(ticket, answer_id, Judgement(helpful), thank=helpful))
+            with suppress(Exception):
+                await interaction.response.send_modal(judgement_modal(answer_id))
+        self._keep(interaction, answer_id, Judgement(helpful), thank=helpful)
 
     async def explained(self, interaction: Pressed, answer_id: str, judgement: Judgement) -> None:
         """The form behind the thumb that points down."""
         await deferred(interaction, alone=True)
-        ticket = read_ticket(interaction)
-        self._begin(interaction, self._keep(ticket, answer_id, judgement, thank=True))
+        self._keep(interaction, answer_id, judgement, thank=True)
 
     async def passages(self, interaction: Pressed, answer_id: str) -> None:
         """What was read for an answer."""
-        await deferred(interaction, alone=True)
-        self._desk.audience.seen(interaction.user)
-        self._begin(interaction, self._show_passages(interaction, answer_id))
+        await self._press(interaction, partial(self._show_passages, interaction, answer_id))
 
     async def person(self, interaction: Pressed, answer_id: str) -> None:
         """Call the expert of the answer's source."""
-        await deferred(interaction, alone=True)
-        key = f"{PLATFORM}:action/{answer_id}/person"
-        if await self._desk.take(key, {}):
-            self._begin(interaction, self._call(interaction, answer_id, key), key)
-        else:
-            await self._desk.say(read_ticket(interaction), CALLED)
+        await self._press(interaction, partial(self._call, interaction, answer_id))
 
     async def share(self, interaction: Pressed, answer_id: str) -> None:
         """Ask again for all who read the channel: they may be allowed less than the person who asked."""
-        await deferred(interaction, alone=True)
-        key = f"{PLATFORM}:action/{answer_id}/share"
-        if await self._desk.take(key, {}):
-            self._begin(interaction, self._share(interaction, answer_id, key), key)
-        else:
-            await self._desk.say(read_ticket(interaction), "It is shared already.")
+        await self._press(interaction, partial(self._share, interaction, answer_id))
 
     async def cancel(self, interaction: Pressed, run: str) -> None:
         """Cancel a command."""
@@ -77,13 +65,20 @@ class AnswerPresses:
         """Do a command that is meant."""
         await self._orders.confirmed(interaction, key, command)
 
-    def _begin(self, interaction: Pressed, work: Coroutine[Any, Any, None], key: str | None = None) -> None:
-        self._desk.begin(work, read_ticket(interaction), key)
+    async def _press(self, interaction: Pressed, work: Work) -> None:
+        await deferred(interaction, alone=True)
+        self._desk.audience.seen(interaction.user)
+        self._desk.begin_press(interaction_key(interaction), read_ticket(interaction), work)
 
-    async def _keep(self, ticket: Ticket, answer_id: str, judgement: Judgement, *, thank: bool) -> None:
-        await self._desk.ports.memory.judge(answer_id, f"{PLATFORM}:{ticket.user}", judgement)
-        if thank:
-            await self._desk.say(ticket, THANKS)
+    def _keep(self, interaction: Pressed, answer_id: str, judgement: Judgement, *, thank: bool) -> None:
+        ticket = read_ticket(interaction)
+
+        async def keep() -> None:
+            await self._desk.ports.memory.judge(answer_id, f"{PLATFORM}:{ticket.user}", judgement)
+            if thank:
+                await self._desk.say(ticket, THANKS)
+
+        self._desk.begin(keep(), ticket)
 
     async def _show_passages(self, interaction: Pressed, answer_id: str) -> None:
         ticket = read_ticket(interaction)
@@ -91,36 +86,48 @@ class AnswerPresses:
         if remembered is None:
             await self._desk.say(ticket, FORGOTTEN)
             return
-        board = await self._desk.private_board(ticket, str(interaction.id))
+        board = self._desk.private_board(ticket, str(interaction.id))
         await shown(board, passages_views(remembered.answer))
 
-    async def _call(self, interaction: Pressed, answer_id: str, key: str) -> None:
+    async def _call(self, interaction: Pressed, answer_id: str) -> None:
+        ticket, key = read_ticket(interaction), f"{PLATFORM}:action/{answer_id}/person"
+        if not await self._desk.take(key, {}):
+            await self._desk.say(ticket, CALLED)
+            return
+        await self._desk.to_its_end(key, self._call_expert(interaction, answer_id))
+
+    async def _call_expert(self, interaction: Pressed, answer_id: str) -> None:
         ticket = read_ticket(interaction)
         remembered = await self._recall(interaction, answer_id)
         expert = expert_of(self._desk.ports.manners, remembered.answer.citations) if remembered else None
         call = called(expert, int(ticket.user), remembered.answer) if remembered and expert else None
         if call is None:
             await self._desk.say(ticket, NOBODY if remembered else FORGOTTEN)
-        else:
-            channel = self._desk.rest.get_partial_messageable(int(ticket.channel))
-            await channel.send(view=call.view, allowed_mentions=call.mentions)
-            await self._desk.say(ticket, CALLED)
-        await self._desk.questions.finished(key)
+            return
+        channel = self._desk.rest.get_partial_messageable(int(ticket.channel))
+        await channel.send(view=call.view, allowed_mentions=call.mentions)
+        await self._desk.say(ticket, CALLED)
 
-    async def _share(self, interaction: Pressed, answer_id: str, key: str) -> None:
+    async def _share(self, interaction: Pressed, answer_id: str) -> None:
+        ticket, key = read_ticket(interaction), f"{PLATFORM}:action/{answer_id}/share"
+        if not await self._desk.take(key, {}):
+            await self._desk.say(ticket, SHARED)
+            return
+        await self._desk.to_its_end(key, self._ask_aloud(interaction, answer_id, f"{key}d"))
+
+    async def _ask_aloud(self, interaction: Pressed, answer_id: str, key: str) -> None:
         ticket = read_ticket(interaction)
         remembered = await self._recall(interaction, answer_id)
         if remembered is None:
             await self._desk.say(ticket, FORGOTTEN)
-            await self._desk.questions.finished(key)
             return
         question = remembered.answer.question
         board = self._desk.channel_board(ticket, key, ticket.channel)
         root = await board.posted(asked_aloud(int(ticket.user), question))
-        await self._desk.say(ticket, "Shared.")
         asked = Ticket(ticket.guild, ticket.channel, ticket.user)
         parent = read_parent(interaction)
-        self._answering.begin(Heard(key, "shared", asked, parent, str(root.id), ticket.channel, question))
+        self._answering.take(Heard(key, "shared", asked, parent, str(root.id), ticket.channel, question))
+        await self._desk.say(ticket, "Shared.")
 
     async def _recall(self, interaction: Pressed, answer_id: str) -> Remembered | None:
         """An answer, if the person who pressed may still read what it was made of."""

@@ -42,7 +42,7 @@ def read_question(
     ticket = read_ticket(interaction)
     return Heard(
         key=interaction_key(interaction),
-        how="direct" if not ticket.guild else how,
+        how=how,
         ticket=ticket,
         parent=read_parent(interaction),
         message=message,

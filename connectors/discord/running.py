@@ -64,7 +64,6 @@ class DiscordService:
                     with self.ports.presence.attending(PLATFORM, partial(_is_connected, client)):
                         await client.start(token)
             except Exception as error:
-                app.missed.broke_off(time.time())
                 if refusal(error) is not None:
                     raise _refused(error) from error
                 if time.monotonic() - began > _STEADY_SECONDS:

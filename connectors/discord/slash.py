@@ -16,14 +16,12 @@ from connectors import commands
 from connectors.commands import Command, meaning
 from connectors.discord.answering import Answering, about_message
 from connectors.discord.desk import Desk, deferred
-from connectors.discord.heard import shared_files
+from connectors.discord.heard import How, shared_files
 from connectors.discord.orders import Orders
 from connectors.discord.requests import Interaction, read_question
 from connectors.grammar import parse
 from connectors.ports import Named
 from connectors.wording import cut
-
-LOOKING_BELOW = "Having a look. The answer comes below the message."
 
 _MOST_CHOICES = 25
 _MOST_CHOICE = 100
@@ -52,13 +50,16 @@ class Asking:
     async def ask(
         self, interaction: Interaction, question: str, private: bool, file: discord.Attachment | None
     ) -> None:
-        """Answer a question; privately if so wished, else where it was asked."""
-        await deferred(interaction, alone=private)
+        """Answer a question; privately if so wished, else where it was asked.
+
+        Where people talk among themselves and the bot is no member, it is not known who reads: privately too.
+        """
+        alone = private or interaction.context.private_channel
+        await deferred(interaction, alone=alone)
         self._desk.audience.seen(interaction.user)
         files = shared_files([file] if file is not None else [])
-        heard = read_question(interaction, "ephemeral" if private else "aloud", question, files=files)
-        if await self._desk.take(heard.key, heard.as_payload()):
-            self._answering.begin(heard)
+        how: How = "ephemeral" if alone else "aloud"
+        self._answering.take(read_question(interaction, how, question, files=files))
 
     async def answer_this(self, interaction: Interaction, message: discord.Message) -> None:
         """Answer a message that somebody points at, below it."""
@@ -68,9 +69,7 @@ class Asking:
         heard = about_message(asked, message, self._desk.bot)
         if message.author.id == self._desk.bot.id:
             heard = replace(heard, text="", files=())
-        if await self._desk.take(heard.key, heard.as_payload()):
-            await self._desk.say(heard.ticket, LOOKING_BELOW)
-            self._answering.begin(heard)
+        self._answering.take(heard)
 
 
 def _ask(asking: Asking) -> Any:
@@ -100,7 +99,7 @@ def _lorebot(desk: Desk, orders: Orders) -> app_commands.Group:
     group = app_commands.Group(
         name="lorebot",
         description="Administer Lorebot",
-        guild_only=True,
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
         default_permissions=discord.Permissions(manage_guild=True),
     )
     adapter = app_commands.Group(name="adapter", description=_described("adapter"), parent=group)

@@ -58,6 +58,9 @@ _OF_OPTION = (
 def _plain(command: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     """What a person notices of a command or an option."""
     found: dict[str, Any] = {key: command.get(key) for key in keys if command.get(key) not in _NOTHING}
+    for key in ("contexts", "integration_types"):
+        if key in found:
+            found[key] = sorted(found[key])
     if "options" in found:
         found["options"] = [_plain(option, _OF_OPTION) for option in found["options"]]
     if "choices" in found:

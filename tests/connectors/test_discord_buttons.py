@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
 from discord_hall import DiscordHall, complete, said_in
 from discord_platform import DiscordPlatform
+from slack_hall import answer_to, speak
 
+from connectors.conversation import AnswerEvent, Question, ReadPassage
 from connectors.ports import Judgement
 
 QUESTION = "Where do visitors park?"
@@ -96,6 +101,29 @@ async def test_a_private_answer_is_shared_by_asking_again_for_all(
         await discord.until(lambda: complete(discord, channel))
     assert behind.engine.asked[1].place.principals == frozenset({"everyone", "public"})
     assert all(one.pings == () for one in said_in(discord, channel))
+
+
+async def test_two_processes_show_the_passages_once(
+    discord: DiscordPlatform, behind: DiscordHall, tmp_path: Path
+) -> None:
+    def much(question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        read = tuple(ReadPassage(f"Part {number}", "", None, "word " * 130, 0.5) for number in range(12))
+        return speak(question, answer_to(question, read=read))
+
+    behind.engine.script = much
+    ada = discord.user("Ada")
+    thread, answer = await _answered(discord, behind, ada)
+    other = DiscordHall(tmp_path)
+    try:
+        async with behind.on(discord), other.on(discord):
+            await discord.connected(2)
+            await discord.press(ada, thread, answer, "Show passages")
+            await discord.until(lambda: any("Part 11" in one.words for one in _private(discord, thread, ada)))
+    finally:
+        other.close()
+    shown = _private(discord, thread, ada)
+    assert len(shown) > 1
+    assert len({one.words for one in shown}) == len(shown)
 
 
 def _private(discord: DiscordPlatform, channel: str, user: str) -> list:  # type: ignore[type-arg]

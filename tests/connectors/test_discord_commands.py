@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from discord_hall import DiscordHall, said_in
 from discord_platform import DiscordPlatform, Interaction
@@ -50,11 +52,13 @@ async def test_a_running_command_is_cancelled(discord: DiscordPlatform, behind: 
     assert behind.administering.broken_off == 1
 
 
+@pytest.mark.parametrize(
+    "document", ["https://docs.example.com/handbook", "guides/Ada’s —first— day, 'as it was'.md"]
+)
 async def test_what_destroys_is_done_after_it_was_confirmed(
-    discord: DiscordPlatform, behind: DiscordHall
+    discord: DiscordPlatform, behind: DiscordHall, document: str
 ) -> None:
     ada, channel = discord.user("Ada", admin=True), discord.channel("help")
-    document = "https://docs.example.com/handbook"
     async with behind.on(discord):
         await discord.slash(ada, channel, "lorebot forget", document=document)
         await discord.until(lambda: "Forget this document?" in _words(discord, channel, ada))
@@ -64,6 +68,52 @@ async def test_what_destroys_is_done_after_it_was_confirmed(
         await discord.press(ada, channel, asked.id, "Forget")
         await discord.until(lambda: "Done: Forget" in _words(discord, channel, ada))
     assert behind.administering.given[0][0] == Forget(document)
+
+
+async def test_what_is_confirmed_twice_is_done_once(discord: DiscordPlatform, behind: DiscordHall) -> None:
+    ada, channel = discord.user("Ada", admin=True), discord.channel("help")
+    async with behind.on(discord):
+        await discord.slash(ada, channel, "lorebot forget", document="handbook.md")
+        await discord.until(lambda: "Forget this document?" in _words(discord, channel, ada))
+        asked = next(one for one in said_in(discord, channel, ada) if "Forget" in one.labels)
+        for _ in range(2):
+            await discord.press(ada, channel, asked.id, "Forget")
+        await discord.until(lambda: "confirmed already" in _words(discord, channel, ada))
+        await discord.until(lambda: "Done: Forget" in _words(discord, channel, ada))
+    assert len(behind.administering.given) == 1
+
+
+async def test_a_command_does_not_depend_on_its_progress_being_shown(
+    discord: DiscordPlatform, behind: DiscordHall
+) -> None:
+    ada, channel = discord.user("Ada", admin=True), discord.channel("help")
+    async with behind.on(discord):
+        discord.fail("PATCH /webhooks/*", 50035)
+        await discord.slash(ada, channel, "lorebot reindex")
+        await discord.until(lambda: "of 800 documents" in _words(discord, channel, ada))
+        behind.administering.done.set()
+        await discord.until(lambda: "Done: Reindex" in _words(discord, channel, ada))
+    assert behind.administering.broken_off == 0
+
+
+async def test_a_command_that_another_process_runs_is_cancelled_there(
+    discord: DiscordPlatform, behind: DiscordHall, tmp_path: Path
+) -> None:
+    ada, channel = discord.user("Ada", admin=True), discord.channel("help")
+    other = DiscordHall(tmp_path)
+    try:
+        async with behind.on(discord), other.on(discord):
+            await discord.connected(2)
+            await discord.slash(ada, channel, "lorebot reindex")
+            await discord.until(lambda: "of 800 documents" in _words(discord, channel, ada))
+            progress = next(one for one in said_in(discord, channel, ada) if "Cancel" in one.labels)
+            await discord.press(ada, channel, progress.id, "Cancel")
+            await discord.until(lambda: "It is being cancelled" in _words(discord, channel, ada))
+            await discord.until(lambda: "Cancelled. What was done" in _words(discord, channel, ada))
+    finally:
+        other.close()
+    assert "That has ended" not in _words(discord, channel, ada)
+    assert behind.administering.broken_off + other.administering.broken_off == 1
 
 
 async def test_discord_offers_the_commands_to_admins_alone(

@@ -27,6 +27,7 @@ async def test_the_link_is_made_for_the_bot_of_the_token(discord: DiscordPlatfor
 
 
 async def test_an_installation_in_order_has_nothing_to_mend(discord: DiscordPlatform) -> None:
+    discord.public = False
     findings = await check(discord.token, discord.api_url, (), True, Lines())
     assert [finding.fix for finding in findings if finding.fix] == []
 
@@ -38,8 +39,15 @@ async def test_a_token_that_does_not_work_is_named_with_the_fix(discord: Discord
     assert "Reset Token" in findings[0].fix
 
 
+async def test_when_discord_is_not_reached_the_token_is_not_blamed(discord: DiscordPlatform) -> None:
+    discord.lose("GET /users/@me", "before", times=None)
+    findings = await check(discord.token, discord.api_url, (), True, Lines())
+    assert [finding.name for finding in findings] == ["Discord"]
+
+
 async def test_a_missing_intent_is_named_with_the_fix(discord: DiscordPlatform) -> None:
     discord.privileged.discard("message_content")
+    discord.public = False
     findings = await check(discord.token, discord.api_url, (), True, Lines())
     assert [finding.name for finding in findings if finding.fix] == ["message content"]
 
@@ -47,3 +55,10 @@ async def test_a_missing_intent_is_named_with_the_fix(discord: DiscordPlatform) 
 async def test_a_server_without_the_bot_is_named(discord: DiscordPlatform) -> None:
     findings = await check(discord.token, discord.api_url, ("42",), True, Lines())
     assert [finding.name for finding in findings if finding.fix] == ["server 42"]
+
+
+async def test_a_bot_that_anybody_may_invite_is_to_know_the_teams_servers(discord: DiscordPlatform) -> None:
+    findings = await check(discord.token, discord.api_url, (), True, Lines())
+    assert [finding.name for finding in findings if finding.fix] == ["team"]
+    findings = await check(discord.token, discord.api_url, (discord.guild,), True, Lines())
+    assert [finding.name for finding in findings if finding.fix] == []

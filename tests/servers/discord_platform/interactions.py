@@ -55,11 +55,16 @@ class Interaction:
 
 
 class Interactions(Commands):
-    """The world whose people use commands, buttons, menus and modals."""
+    """The world whose people use commands, buttons, menus and modals.
+
+    `context_of` says of what kind a channel is told to be, in the place of what it is (2: where people talk
+    among themselves).
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.interactions: dict[str, Interaction] = {}
+        self.context_of: dict[str, int] = {}
         self.respond_seconds = 3.0
         self.token_seconds = 900.0
 
@@ -134,7 +139,10 @@ class Interactions(Commands):
         body: Json = {
             **{"id": found.id, "application_id": self.application_id, "type": kind, "token": found.token},
             **{"data": data, "channel_id": channel, "channel": self.channel_json(channel), **sizes},
-            **{"app_permissions": str(self.permissions(self.bot, channel)), "context": 0 if guild else 1},
+            **{
+                "app_permissions": str(self.permissions(self.bot, channel)),
+                "context": self.context_of.get(channel, 0 if guild else 1),
+            },
             "authorizing_integration_owners": {"0": guild or "0"},
         }
         if guild:

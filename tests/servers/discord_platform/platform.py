@@ -93,12 +93,20 @@ class DiscordPlatform(People, Platform):
         self.revoked = True
 
     @asynccontextmanager
-    async def unrest(self, rng: random.Random, seconds: float = 0.5) -> AsyncIterator[None]:
-        """While the block runs, cut, close with 4000 or send away, about every so many seconds."""
+    async def unrest(
+        self, rng: random.Random, seconds: float = 0.5, lost: float = 0.0
+    ) -> AsyncIterator[None]:
+        """While the block runs, cut, close with 4000 or send away, about every so many seconds.
+
+        `lost` is how often (0 to 1) the session is lost with it, so that what was missed is not told again.
+        """
 
         async def disturb() -> None:
             while True:
                 await asyncio.sleep(rng.uniform(0, 2 * seconds))
+                if rng.random() < lost:
+                    self.gateway.invalidate()
+                    continue
                 choice = rng.random()
                 if choice < 0.4:
                     self.gateway.cut(rng)

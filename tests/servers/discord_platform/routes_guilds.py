@@ -44,7 +44,8 @@ def _application(ask: Asked) -> Any:
     owner = {"id": "1", "username": "owner", "discriminator": "0", "global_name": None, "avatar": None}
     return {
         **{"id": world.application_id, "name": "lorebot", "description": "", "icon": None, "owner": owner},
-        **{"bot_public": True, "bot_require_code_grant": False, "verify_key": "0" * 64, "summary": ""},
+        **{"bot_public": world.public, "bot_require_code_grant": False},
+        **{"verify_key": "0" * 64, "summary": ""},
         **{"flags": world.flags, "team": None, "bot": world.users[world.bot], "redirect_uris": []},
         **{"approximate_guild_count": len(world.guilds), "interactions_endpoint_url": None},
     }

@@ -38,13 +38,13 @@ def timestamp(at: float | None = None) -> str:
 class World:
     """Everything there is but what is said. `tell` hands a dispatch (name, data) to the gateway.
 
-    `advance` moves the clock on by which interactions expire.
+    `advance` moves the clock on by which interactions expire. Anybody may invite a bot that is `public`.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.tell: Callable[[str, Json], None] = lambda _name, _data: None
-        self.token, self.revoked = "bot.token", False
+        self.token, self.revoked, self.public = "bot.token", False, True
         self.privileged = {"members", "message_content", "presences"}
         self.users: dict[str, Json] = {}
         self.guilds: dict[str, Json] = {}
