@@ -17,8 +17,9 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,15 @@ _TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(_TESTS / "servers"), str(_TESTS / "connectors")]
 
 from discord_hall import DiscordHall, complete  # noqa: E402
-from discord_platform import discord_platform  # noqa: E402
+from discord_platform import DiscordPlatform, discord_platform  # noqa: E402
 
 from benchmarks.slack import BATCH, CEILING_SECONDS, working  # noqa: E402
 
 _BEAT_SECONDS = 1.0
+# Discord waits for five seconds before a new session.
+_LOST = 0.02
+_LOST_AFTER_SECONDS = 120.0
+_SETTLING_SECONDS = 3.0
 
 
 async def burst(questions: int, work: float) -> dict[str, Any]:
@@ -67,34 +72,44 @@ async def beats(questions: int, work: float) -> dict[str, Any]:
 
 
 async def unrest(events: int, work: float, seed: int) -> dict[str, Any]:
-    """Mention the bot so often while connections are cut, closed and sent away at random."""
+    """Mention the bot so often while at random connections break and sessions are lost."""
     with _hall(work, at_once=BATCH, opens_threads=False) as hall:
         async with discord_platform() as discord, hall.on(discord):
             ada = discord.user("Ada")
-            counts: list[int] = []
-            async with discord.unrest(random.Random(seed)):
+            said: dict[str, list[str]] = {}
+            async with discord.unrest(random.Random(seed), lost=_LOST):
                 for start in range(0, events, BATCH):
                     channel = discord.channel(f"help-{start}")
                     size = min(BATCH, events - start)
-                    said = await asyncio.gather(
+                    said[channel] = await asyncio.gather(
                         *(discord.mention(ada, channel, "Where?") for _ in range(size))
                     )
-                    counts += await _counted(discord, channel, said)
+                    await _answered(discord, channel, said[channel])
+            await asyncio.sleep(_SETTLING_SECONDS)
+            counts = [count for channel, asked in said.items() for count in _counted(discord, channel, asked)]
             return {
-                "events": events,
-                "connections": len(discord.gateway.identified) + len(discord.gateway.resumed),
+                "events": len(counts),
+                "resumed": len(discord.gateway.resumed),
+                "sessions": len(discord.gateway.identified),
                 "lost": counts.count(0),
                 "doubled": sum(count > 1 for count in counts),
             }
 
 
-async def _counted(discord: Any, channel: str, said: list[str]) -> list[int]:
-    def answered() -> list[str]:
-        return [one.reply_to for one in complete(discord, channel)]
+async def _answered(discord: DiscordPlatform, channel: str, asked: list[str]) -> None:
+    """Wait until all are answered, or it is clear that some are lost."""
 
-    await discord.until(lambda: set(said) <= set(answered()), CEILING_SECONDS)
-    found = answered()
-    return [found.count(one) for one in said]
+    def are_answered() -> bool:
+        return {*asked} <= {one.reply_to for one in complete(discord, channel)}
+
+    with suppress(AssertionError):
+        await discord.until(are_answered, _LOST_AFTER_SECONDS)
+
+
+def _counted(discord: DiscordPlatform, channel: str, asked: list[str]) -> list[int]:
+    """How often each message was answered, by all that the bot says in the channel."""
+    answered = Counter(one.reply_to for one in discord.answers(channel))
+    return [answered[one] for one in asked]
 
 
 @contextmanager
