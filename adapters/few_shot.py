@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from adapters.generation import Message
 from adapters.lesson import Lesson
 
 SHOTS = 5
+
+Chosen = TypeVar("Chosen")
+
+
+def evenly_chosen(lessons: Sequence[Chosen], count: int) -> Sequence[Chosen]:
+    """At most `count` of a list, which lie evenly over it."""
+    if len(lessons) <= count:
+        return lessons
+    return [lessons[place * len(lessons) // count] for place in range(count)]
 
 
 def few_shot(
@@ -21,7 +31,7 @@ def few_shot(
     """
     system, question = messages[0], messages[1:]
     kind = [lesson for lesson in lessons if lesson.messages[0] == system]
-    shown = kind if len(kind) <= count else [kind[place * len(kind) // count] for place in range(count)]
+    shown = evenly_chosen(kind, count)
     turns = [
         message for lesson in shown for message in (*lesson.messages[1:], Message("assistant", lesson.reply))
     ]

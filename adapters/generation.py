@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -50,13 +50,15 @@ class AdapterVersion:
 class GenerationRequest:
     """What to generate: greedy decoding, at most `max_new_tokens` tokens, ending early at any stop string.
 
-    `adapter` is a name, whose current version answers, or the `reference` of a version.
+    `adapter` is a name, whose current version answers, or the `reference` of a version. `on_speaker` is told
+    when another model speaks than `Generator.model`, or another version, before its first piece.
     """
 
     messages: tuple[Message, ...]
     adapter: str = BASE
     max_new_tokens: int = 160
     stop: tuple[str, ...] = ()
+    on_speaker: Callable[[str, AdapterVersion], None] | None = None
 
 
 class Generator(Protocol):

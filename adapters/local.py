@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from adapters.base_model import ModelLocation, Precision, load_base, prepare_base
@@ -73,10 +72,7 @@ class LocalGenerator:
 
     def resolve(self, adapter: str) -> AdapterVersion:
         """The version that `adapter` names now. Raises `AdapterError` when there is none."""
-        installed = self._installed(adapter)
-        if installed is None:
-            return AdapterVersion(BASE, "", "")
-        return replace(installed.version, skill=self._registry.skill_of(installed))
+        return self._registry.speaker(adapter)
 
     async def start(self) -> None:
         """Load the model now, so that the first answer need not wait. Raises `GenerationError`."""

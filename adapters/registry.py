@@ -7,7 +7,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -84,6 +84,16 @@ class AdapterRegistry:
             known = ", ".join(adapter.manifest.version for adapter in self.versions(name))
             raise AdapterError(f"Adapter {name} has no version {version!r}; it has {known}.")
         return _read(folder)
+
+    def speaker(self, reference: str) -> AdapterVersion:
+        """The version that speaks under a reference, with its skill; `base` is the untouched model.
+
+        Raises `AdapterError`.
+        """
+        if reference == BASE:
+            return AdapterVersion(BASE, "", "")
+        installed = self.resolve(reference)
+        return replace(installed.version, skill=self.skill_of(installed))
 
     def versions(self, name: str) -> tuple[InstalledAdapter, ...]:
         """Every version of `name` whose manifest can be read, oldest first.

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from adapters.base_model import ModelLocation
     from adapters.local import LocalGenerator
     from adapters.registry import AdapterRegistry, InstalledAdapter
-    from adapters.remote import RemoteGenerator
+    from adapters.remote.failover import FailoverGenerator
+    from adapters.remote.generator import RemoteGenerator
     from bot.assistant import Assistant
     from bot.attachments import AttachmentReader
     from bot.inbox import Inbox
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from bot.progress import RunNotes
     from bot.rate_limits import QuestionLimits
     from bot.rewriting import Rewriter
+    from bot.server_events import ServerEvents, ServerNotes
+    from bot.spending import SpendingLedger
     from bot.telemetry import Tracing
     from bot.voices import Voices
     from connectors.conversation import Place
@@ -204,15 +207,27 @@ class Assembly:
     @cached_property
     def voices(self) -> Voices:
         """Which adapter speaks where."""
-        from bot.voices import Voices
+        from adapters.generation import BASE
+        from bot.generators import takes_examples
+        from bot.voices import AUTO, Voices
 
         default = self.settings.generation.adapter
+        if default == AUTO and takes_examples(self.settings):
+            default = BASE  # the adapter that comes with Lorebot teaches a small model what a large one can
         return Voices(self.registry, self.journal, default, self._check_adapter, self._announce)
 
     def _check_adapter(self, adapter: InstalledAdapter) -> None:
         from adapters.base_model import base_digest
         from adapters.checks import check_base, check_files
+        from bot.generators import takes_examples
+        from bot.voice_examples import examples_of
 
+        if takes_examples(self.settings):
+            examples_of(self.registry, adapter)
+            return
+        if self.settings.generation.url is not None and self.settings.generation.fallback == "quote":
+            check_files(adapter.folder)  # the base lies on the server alone, which knows what fits it
+            return
         location = self.base_location
         check_base(check_files(adapter.folder), location.name, base_digest(location, self.layout.models))
 
@@ -227,8 +242,51 @@ class Assembly:
         return ModelLocation(model.path, None, model.name)
 
     @cached_property
-    def generator(self) -> LocalGenerator:
+    def generator(self) -> LocalGenerator | FailoverGenerator:
+        """What answers: the model of this process, or one on a server and what speaks when that fails."""
+        from adapters.generation import BASE
+        from adapters.remote.failover import FailoverGenerator
+        from bot.generators import build_answering, generation_endpoint, takes_examples
+        from bot.server_events import ServerAnnouncer, ServerEvents
+        from bot.voices import AUTO
+
+        endpoint = generation_endpoint(self.settings)
+        if endpoint is None:
+            return self.local_generator
+        is_local = self.settings.generation.fallback == "local"
+        instead = "The local model answers instead." if is_local else "Evidence is quoted instead."
+        announcer = ServerAnnouncer(self._announce, instead)
+        listener = ServerEvents(announcer, self.server_notes, self.server_events)
+        remote = build_answering(self.settings, endpoint, self.registry, lambda: self.spending, listener)
+        is_stood_in = takes_examples(self.settings) and self.settings.generation.adapter == AUTO
+        stand_in = self.voices.exact(AUTO) if is_stood_in else BASE
+        return FailoverGenerator(remote, self.local_generator if is_local else None, stand_in, listener)
+
+    @cached_property
+    def local_generator(self) -> LocalGenerator:
+        """The model of this process, by which adapters are measured too."""
         return self.generator_of(self.registry)
+
+    @cached_property
+    def server_events(self) -> ServerEvents:
+        """What happens on the servers of models; metrics add themselves."""
+        from bot.server_events import ServerEvents
+
+        return ServerEvents()
+
+    @property
+    def server_notes(self) -> ServerNotes:
+        """How the server of the model that answers did, as the process knows that asks it."""
+        from bot.server_events import ServerNotes
+
+        return ServerNotes(self.layout.server_note)
+
+    @property
+    def spending(self) -> SpendingLedger:
+        """What each day has cost."""
+        from bot.spending import SpendingLedger
+
+        return SpendingLedger(self.journal.database)
 
     def generator_of(self, registry: AdapterRegistry) -> LocalGenerator:
         """A generator of its own, which speaks through the adapters of `registry`; the caller closes it."""
@@ -238,39 +296,37 @@ class Assembly:
         return LocalGenerator(self.base_location, registry, self.layout.models, self.threads, dtype)
 
     @cached_property
-    def remote_generator(self) -> RemoteGenerator | None:
-        """The model on a server, where the settings name one."""
-        from adapters.remote import RemoteGenerator
+    def rewriting_generator(self) -> RemoteGenerator | None:
+        """The model on a server that rewrites questions, where the settings name one."""
+        from bot.generators import build_rewriting
 
-        remote = self.settings.rewriting
-        if remote.url is None or remote.model is None:
-            return None
-        return RemoteGenerator(
-            remote.url, remote.model, os.environ.get(remote.key_env), remote.timeout_seconds
-        )
+        return build_rewriting(self.settings, lambda: self.spending, self.server_events)
 
     @property
     def rewriter(self) -> Rewriter:
         """What makes a question stand alone before it searches."""
         from bot.rewriting import ModelRewriter, RuleRewriter
 
-        if self.remote_generator is None:
+        if self.rewriting_generator is None:
             return RuleRewriter()
-        return ModelRewriter(self.remote_generator, self.settings.rewriting.timeout_seconds)
+        return ModelRewriter(self.rewriting_generator, self.settings.rewriting.timeout_seconds)
 
     def assistant(self, voice_at: Callable[[Place], str]) -> Assistant:
         """The engine; `voice_at` tells which adapter speaks in a place ("base" for none), and may block."""
         from bot.assistant import AnswerLimits, Assistant
         from bot.evidence import EvidenceSelector
+        from bot.reading_material import EVIDENCE_OF_PASSAGES, best_sentences, whole_passages
         from bot.routing import Router
 
-        answers = self.settings.answers
+        answers, whole = self.settings.answers, self.settings.generation.whole_passages
         limits = AnswerLimits(
             passages=answers.passages,
-            evidence=answers.evidence,
+            # What is said of a whole passage may rest on any of its sentences.
+            evidence=EVIDENCE_OF_PASSAGES if whole else answers.evidence,
             max_words=answers.max_words,
             max_new_tokens=self.settings.generation.max_new_tokens,
             ask_instead=answers.ask_instead,
+            read=whole_passages if whole else best_sentences,
         )
         return Assistant(
             self.search,
@@ -382,10 +438,12 @@ class Assembly:
     async def close(self) -> None:
         """Close whatever was built, the model first."""
         built = self.__dict__
-        if "generator" in built:
+        if "local_generator" in built:
+            await self.local_generator.close()
+        if "generator" in built and built["generator"] is not built.get("local_generator"):
             await self.generator.close()
-        if built.get("remote_generator") is not None:
-            await built["remote_generator"].close()
+        if built.get("rewriting_generator") is not None:
+            await built["rewriting_generator"].close()
         if "tracing" in built:
             await asyncio.to_thread(self.tracing.close)
         if "editions" in built:

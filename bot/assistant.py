@@ -17,9 +17,10 @@ from bot.citations import SentenceStream, answers, verify
 from bot.declining import declines
 from bot.disagreement import is_stated, note, settle
 from bot.draft import Draft
-from bot.evidence import EvidenceSelector, read_by_model, shown
+from bot.evidence import Evidence, EvidenceSelector
 from bot.prompt import answering_prompt, grounded_prompt, smalltalk_prompt
 from bot.quoting import quote, quote_close
+from bot.reading_material import ReadingMaterial, best_sentences
 from bot.rewriting import Rewriter
 from bot.routing import Router
 from bot.work import NOTHING, Found, Index, Library, Stopwatch, Work
@@ -56,13 +57,14 @@ ReadAttachments = Callable[[str, Sequence[Attachment]], Attached]
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimits:
-    """How many passages are read, how many pieces of evidence the model sees, how much is said."""
+    """How many passages are read, how many pieces of evidence they give, what the model reads and says."""
 
     passages: int = 8
     evidence: int = 5
     max_words: int = 90
     max_new_tokens: int = 120
     ask_instead: str | None = None
+    read: Callable[[Sequence[Evidence]], ReadingMaterial] = best_sentences
 
 
 class Assistant:
@@ -114,7 +116,10 @@ class Assistant:
     async def _chat(self, work: Work) -> AsyncGenerator[AnswerEvent, None]:
         """Small talk: the adapter alone, held to sentences that state nothing checkable."""
         prompt = smalltalk_prompt(work.text, work.question.history)
-        sentences = self._generate(GenerationRequest(prompt, work.speaker.reference, SMALLTALK_TOKENS))
+        request = GenerationRequest(
+            prompt, work.speaker.reference, SMALLTALK_TOKENS, on_speaker=work.be_spoken_by
+        )
+        sentences = self._generate(request)
         try:
             async with aclosing(sentences):
                 async for sentence, _ in sentences:
@@ -191,24 +196,27 @@ class Assistant:
 
     async def _speak(self, work: Work, standing: str, found: Found) -> AsyncGenerator[TextDelta, None]:
         """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
-        read = shown(read_by_model(found.evidence))
+        read = self._limits.read(found.evidence)
         doubtful = found.confidence < CERTAINLY_ANSWERABLE
         if doubtful and work.speaker.skill:
-            work.declined = await self._is_declined_by(work.speaker.skill, standing, read)
+            work.declined = await self._is_declined_by(work.speaker.skill, standing, read.shown)
             if work.declined:
                 work.laps["verify"], work.laps["generate"] = 0.0, work.watch.lap()
                 return
         may_decline = work.is_trained and doubtful and not work.speaker.skill
         asks = answering_prompt if work.speaker.skill or not doubtful else grounded_prompt
-        prompt = asks(standing, read)
-        request = GenerationRequest(prompt, work.speaker.reference, self._limits.max_new_tokens)
+        prompt = asks(standing, read.shown)
+        request = GenerationRequest(
+            prompt, work.speaker.reference, self._limits.max_new_tokens, on_speaker=work.be_spoken_by
+        )
         sentences = self._generate(request)
         verifying = 0.0
         try:
             async with aclosing(sentences):
                 async for sentence, markers in sentences:
                     began = self._clock()
-                    verdict = verify(sentence, markers, found.evidence, work.colour)
+                    cited = read.evidence_of(markers)
+                    verdict = verify(sentence, cited, found.evidence, work.colour)
                     useful = verdict.supported and answers(
                         standing, sentence, found.evidence, verdict.markers
                     )
@@ -297,7 +305,7 @@ class Assistant:
             nearest=nearest,
             sentences=tuple(work.draft.sentences),
             voice=Voice(work.speaker.name, work.speaker.version, work.speaker.hash),
-            model=self._generator.model,
+            model=work.model or self._generator.model,
             index_generation=work.index.generation(),
             timings=work.watch.timings(work.laps),
             confidence=found.confidence,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from adapters.generation import BASE, GenerationError
 from bot.assembly import Assembly
+from bot.generators import generation_endpoint
 from bot.journal import JournalError
+from bot.server_check import check_server
 from bot.settings import SettingsError, load_settings
 from bot.status import read_status
 from knowledge.documents import KnowledgeError, Reader
@@ -40,6 +43,7 @@ def examine(config: Path | None) -> list[Finding]:
         _disk,
         _embedding_model,
         _generation_model,
+        _model_server,
         _index,
         _adapters,
     )
@@ -86,6 +90,23 @@ def _generation_model(assembly: Assembly) -> Iterator[Finding]:
     model = assembly.generation_model
     size = sum(f.stat().st_size for f in ([model.path] if model.path.is_file() else model.path.iterdir()))
     yield Finding(f"base model {model.name} is there ({size / 1e6:.0f} MB)")
+
+
+def _model_server(assembly: Assembly) -> Iterator[Finding]:
+    """Whether the model on a server is there and takes the voices that are in use."""
+    endpoint = generation_endpoint(assembly.settings)
+    if endpoint is None:
+        return
+    voices = dict.fromkeys(voice.speaks for voice in assembly.voices.active())
+    checked = asyncio.run(check_server(assembly, tuple(voices)))
+    if checked.problem:
+        yield Finding(
+            checked.problem, f"start the server, or correct [generation]; {checked.meanwhile}", True
+        )
+        return
+    yield Finding(f"the server {endpoint.url} answers as {endpoint.model}; voices: {checked.voices}")
+    for reference, problem in checked.refused.items():
+        yield Finding(f"voice {reference} on the server: {problem}", checked.meanwhile, True)
 
 
 def _index(assembly: Assembly) -> Iterator[Finding]:

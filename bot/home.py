@@ -45,3 +45,8 @@ class HomeLayout:
     def running(self) -> Path:
         """What is being synced, and how far."""
         return self.home / "running"
+
+    @property
+    def server_note(self) -> Path:
+        """How the server of the language model does, where there is one."""
+        return self.home / "server.json"

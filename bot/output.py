@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bot.doctor import Finding
 from bot.indexing import OnProgress, SourceOutcome
-from bot.status import SourceStatus, Status
+from bot.status import ModelServerStatus, SourceStatus, Status
 from knowledge.documents import FoundPassage
 from knowledge.editions import Rebuilding
 from knowledge.sync import SyncProgress, SyncReport
@@ -176,6 +176,7 @@ def print_status(status: Status, console: Console) -> None:
         **_rebuilding(status.rebuilding),
         "Embedding model": status.embedding_model,
         "Base model": status.generation_model,
+        **_model_server(status.model_server),
         "Active adapter": f"{name}@{version}" if version else f"{name} (no adapter)",
         **{f"  in {voice.place}": voice.speaks for voice in status.voices[1:]},
         "Adapters": ", ".join(status.adapters) or "none installed",
@@ -193,6 +194,19 @@ def _rebuilding(rebuilding: Rebuilding | None) -> dict[str, str]:
         f"; takes over after a whole sync of {', '.join(rebuilding.waiting)}" if rebuilding.waiting else ""
     )
     return {"Rebuilding": done + waiting}
+
+
+def _model_server(server: ModelServerStatus | None) -> dict[str, str]:
+    if server is None:
+        return {}
+    facts = {"Answers": f"{server.model} at {server.url}", "Voices there": server.voices}
+    if server.failing_since:
+        instead = "the base model above answers" if server.fallback == "local" else "evidence is quoted"
+        facts["  failing"] = f"since {server.failing_since:%Y-%m-%d %H:%M} UTC, {instead}: {server.reason}"
+    if server.limit:
+        money = f" for {server.money_today:,.2f}" if server.money_today else ""
+        facts["  spent today"] = f"{server.tokens_today:,} tokens{money}, of {server.limit}"
+    return facts
 
 
 def print_metrics(metrics: Mapping[str, float | int | None], console: Console) -> None:

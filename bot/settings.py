@@ -12,14 +12,15 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
+from bot.generation_settings import GenerationSettings, PublishingSettings, ServerTable, SpendingSettings
 from bot.logs import LogFormat, LogLevel
 from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
 from connectors.conversation import PUBLIC
@@ -49,29 +50,10 @@ class ModelSettings(Table):
     reranker: str | None = None
 
 
-class GenerationSettings(Table):
-    """`[generation]`: how the language model runs; `adapter` speaks where no other is chosen."""
-
-    adapter: str = "auto"
-    adapters: Path | None = None
-    max_new_tokens: int = Field(default=120, ge=16, le=4096)
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    threads: int = Field(default=0, ge=0)
-
-
-class RewritingSettings(Table):
+class RewritingSettings(ServerTable):
     """`[rewriting]`: a larger model on a server that rewrites questions before they search."""
 
-    url: str | None = Field(default=None, pattern=r"^https?://")
-    model: str | None = None
-    key_env: str = "OPENAI_API_KEY"
     timeout_seconds: float = Field(default=4.0, gt=0, le=60)
-
-    @model_validator(mode="after")
-    def _names_both(self) -> Self:
-        if (self.url is None) != (self.model is None):
-            raise ValueError("'url' and 'model' belong together; give both or neither")
-        return self
 
 
 class AnswerSettings(Table):
@@ -174,6 +156,8 @@ class Settings(BaseSettings):
     sources: Annotated[tuple[AnySource, ...], AfterValidator(_distinct_names)] = ()
     models: ModelSettings = ModelSettings()
     generation: GenerationSettings = GenerationSettings()
+    publishing: PublishingSettings = PublishingSettings()
+    spending: SpendingSettings = SpendingSettings()
     rewriting: RewritingSettings = RewritingSettings()
     answers: AnswerSettings = AnswerSettings()
     sync: SyncSettings = SyncSettings()
@@ -318,4 +302,14 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
     generation = settings.generation.model_copy(
         update={"adapters": absolute(adapters) if adapters else home / "adapters"}
     )
-    return settings.model_copy(update={"home": home, "sources": tuple(sources), "generation": generation})
+    publishing = settings.publishing
+    if publishing.folder:
+        publishing = publishing.model_copy(update={"folder": absolute(publishing.folder)})
+    return settings.model_copy(
+        update={
+            "home": home,
+            "sources": tuple(sources),
+            "generation": generation,
+            "publishing": publishing,
+        }
+    )

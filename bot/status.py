@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from adapters.generation import BASE
+from adapters.remote.budget import Spent
 from bot.assembly import Assembly
+from bot.generators import voices_in_words
 from bot.health import Condition, Health
 from bot.voices import ActiveVoice
 from knowledge.editions import Rebuilding
@@ -42,12 +44,33 @@ class SourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelServerStatus:
+    """The server whose model answers.
+
+    `voices` says how they reach it, `fallback` what happens when it fails. `failing_since` and `reason` tell
+    of the last question that it did not answer, unless it has answered since. What today has cost is counted
+    only where the settings limit it.
+    """
+
+    url: str
+    model: str
+    voices: str
+    fallback: str
+    failing_since: datetime | None
+    reason: str
+    tokens_today: int
+    money_today: float
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The state of one Lorebot home. `adapter` is the one that answers use: name, version, hash.
 
     `voices` are those of the places that have one of their own, after that of all others.
     `serving` tells whether a `lorebot serve` keeps the index current; without one no run is planned.
     `rebuilding` tells how far an index with other settings is, which is built beside the one that answers.
+    `model_server` is None where the model of this machine answers, which is `generation_model`.
     """
 
     home: str
@@ -60,6 +83,7 @@ class Status:
     rebuilding: Rebuilding | None
     embedding_model: str
     generation_model: str
+    model_server: ModelServerStatus | None
     adapter: tuple[str, str, str]
     voices: tuple[ActiveVoice, ...]
     adapters: tuple[str, ...]
@@ -133,11 +157,33 @@ def read_status(assembly: Assembly) -> Status:
         rebuilding=assembly.rebuilding,
         embedding_model=assembly.embedding_model.name,
         generation_model=assembly.generation_model.name,
+        model_server=read_model_server(assembly),
         adapter=_triple(assembly, voices[0].speaks),
         voices=voices,
         adapters=tuple(
             f"{installed.version.name}@{installed.version.version}" for installed in assembly.registry.list()
         ),
+    )
+
+
+def read_model_server(assembly: Assembly) -> ModelServerStatus | None:
+    """How the model's server does, as the process noted that asks it. Raises `JournalError`."""
+    generation, spending = assembly.settings.generation, assembly.settings.spending
+    if generation.url is None or generation.model is None:
+        return None
+    note = assembly.server_notes.read()
+    is_failing = note is not None and bool(note.reason)
+    spent = assembly.spending.today() if spending.is_limited else Spent()
+    return ModelServerStatus(
+        url=generation.url,
+        model=generation.model,
+        voices=voices_in_words(assembly.settings),
+        fallback=generation.fallback,
+        failing_since=note.at if note and is_failing else None,
+        reason=note.reason if note else "",
+        tokens_today=spent.tokens,
+        money_today=spent.money,
+        limit=spending.in_words,
     )
 
 

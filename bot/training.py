@@ -26,6 +26,7 @@ from bot.colour import colour_of
 from bot.gate import EvaluationProgress, evaluate_adapter, terms_beside
 from bot.lessons import lesson_of
 from bot.training_plan import TrainingPlan, versions_of
+from bot.voice_examples import save_examples
 from bot.voice_measurement import EvaluationSet
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run_training(
         title = f"{installed.manifest.reference} on {plan.data.rows:,} examples"
         target = assembly.registry.evaluation_folder(installed) / PLOT_FILE
         save_loss_plot(trained.losses, trained.held_out_losses, trained.best_step, title, target)
+        save_examples(target.parent, plan.data.training)
     reference, digest = installed.manifest.reference, installed.manifest.hash
     assembly.journal.append(ADAPTER, reference, who, {"done": "trained", "hash": digest})
     shutil.rmtree(plan.folder, ignore_errors=True)

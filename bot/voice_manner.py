@@ -49,7 +49,7 @@ def speak(
     async def say() -> dict[str, Replies]:
         return {
             name: await replies(
-                assembly.generator,
+                assembly.local_generator,
                 speaker.reference,
                 [lesson.messages for lesson in speaker.lessons],
                 REPLY_TOKENS,

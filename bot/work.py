@@ -63,7 +63,10 @@ class Stopwatch:
 
 @dataclass(slots=True)
 class Work:
-    """One question in hand; `rests_on` are the places of the evidence that the model's sentences rest on."""
+    """One question in hand; `rests_on` are the places of the evidence that the model's sentences rest on.
+
+    `model` is the one that answers, "" for the one that was asked.
+    """
 
     question: Question
     text: str
@@ -74,6 +77,11 @@ class Work:
     draft: Draft
     rests_on: set[int] = field(default_factory=set)
     declined: bool = False
+    model: str = ""
+
+    def be_spoken_by(self, model: str, speaker: AdapterVersion) -> None:
+        """Note that another model answers than was asked, or another adapter."""
+        self.model, self.speaker = model, speaker
 
     @property
     def is_trained(self) -> bool:

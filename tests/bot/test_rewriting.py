@@ -10,7 +10,12 @@ import pytest
 from aiohttp import web
 
 from adapters.generation import GenerationError, GenerationRequest, Message
-from adapters.remote import RemoteGenerator
+from adapters.remote.breaker import CircuitBreaker
+from adapters.remote.budget import NoLimit
+from adapters.remote.chat import ChatServer
+from adapters.remote.endpoint import Endpoint, Timeouts
+from adapters.remote.generator import RemoteGenerator
+from adapters.remote.voices import NoVoices
 from bot.rewriting import ModelRewriter
 from connectors.conversation import Turn
 
@@ -42,14 +47,21 @@ def saying(*pieces: str, heard: list[dict[str, object]] | None = None) -> Reply:
             chunk = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m"}
             chunk["choices"] = [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]  # type: ignore[assignment]
             await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
+        end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+        await response.write(f"data: {json.dumps(end)}\n\ndata: [DONE]\n\n".encode())
         return response
 
     return reply
 
 
+def remote(url: str, timeout: float = 5.0) -> RemoteGenerator:
+    endpoint = Endpoint(url, "large", "k-123", Timeouts(timeout, timeout, timeout), 0)
+    server = ChatServer(endpoint, CircuitBreaker(), lambda event: None)
+    return RemoteGenerator(server, NoVoices("large"), lambda event: None, NoLimit())
+
+
 async def rewritten(url: str, timeout: float = 30.0) -> str:
-    generator = RemoteGenerator(url, "large", "k-123", timeout)
+    generator = remote(url, timeout)
     try:
         return await ModelRewriter(generator, timeout).rewrite("and the warrenty of the Tern?", HISTORY)
     finally:
@@ -97,7 +109,7 @@ async def test_the_rules_take_over_when_nothing_listens() -> None:
 
 async def test_an_error_names_the_server_and_not_the_key() -> None:
     async with serving(refusing) as url:
-        generator = RemoteGenerator(url, "large", "k-123", 5.0)
+        generator = remote(url)
         with pytest.raises(GenerationError, match=r"The model large at http.*no such model") as caught:
             async for _ in generator.stream(GenerationRequest((Message("user", "hello"),))):
                 pass
