@@ -63,6 +63,10 @@ class Assembly:
         self.layout = HomeLayout(settings.home, models or settings.home / "models")
         self._announce = announce
         settings.home.mkdir(parents=True, exist_ok=True)
+        if self.layout.decided_restore.exists():
+            from bot.restoring import finish_restore
+
+            finish_restore(self.layout)
         named = settings.models
         if not any(map(is_on_hub, (named.embedding, named.generation, named.reranker or ""))):
             os.environ.setdefault("HF_HUB_OFFLINE", "1")

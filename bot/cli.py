@@ -21,6 +21,7 @@ from bot.command import (
     opened,
     run_sync,
 )
+from bot.data_cli import backup, people_app, restore
 from bot.discord_cli import discord_app
 from bot.library_cli import documents_app, passages_app, sources_app
 from bot.slack_cli import slack_app
@@ -44,6 +45,7 @@ app.add_typer(documents_app, name="documents")
 app.add_typer(passages_app, name="passages")
 app.add_typer(slack_app, name="slack")
 app.add_typer(discord_app, name="discord")
+app.add_typer(people_app, name="people")
 
 AdapterOption = Annotated[
     str | None, typer.Option(help="Speak through this adapter, NAME or NAME@VERSION; 'base' means none.")
@@ -165,6 +167,10 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
             print_status(found, console())
 
 
+app.command()(backup)
+app.command()(restore)
+
+
 @app.command("eval")
 def evaluate(
     context: typer.Context,
@@ -242,6 +248,7 @@ def _exit_code(error: Exception) -> int | None:
     """The exit code of an error that is meant for people; None for a fault of the program."""
     from adapters.dataset import DatasetError
     from adapters.generation import GenerationError
+    from bot.archive import BackupError
     from bot.evaluation import EvaluationError
     from bot.journal import JournalError
     from bot.library import UnknownEntryError
@@ -263,7 +270,9 @@ def _exit_code(error: Exception) -> int | None:
         | usage_error,
     ):
         return WRONG_USAGE
-    if isinstance(error, GenerationError | KnowledgeError | JournalError | VoiceRefusedError | OSError):
+    if isinstance(
+        error, GenerationError | KnowledgeError | JournalError | BackupError | VoiceRefusedError | OSError
+    ):
         return FAILED
     return None
 

@@ -50,3 +50,18 @@ class HomeLayout:
     def server_note(self) -> Path:
         """How the server of the language model does, where there is one."""
         return self.home / "server.json"
+
+    @property
+    def backup(self) -> Path:
+        """Copies of which a backup is being made."""
+        return self.home / "backup"
+
+    @property
+    def restore(self) -> Path:
+        """What is being restored, see `bot.restoring`."""
+        return self.home / "restore"
+
+    @property
+    def decided_restore(self) -> Path:
+        """What is to be done before anything in the home is used; usually it is not there."""
+        return self.restore / "ready.json"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -97,9 +98,10 @@ class Inbox:
         with self._database.writing() as connection:
             now = _now(connection)
             self._renew(connection, now)
-            rows = [self._row(batch[place], now) for place in first.values()]
-            statement = upserting(connection, deliveries).on_conflict_do_nothing()
-            taken = connection.execute(statement.returning(deliveries.c.key), rows).scalars()
+            erased = _erased_among(connection, first)
+            rows = [self._row(batch[place], now) for key, place in first.items() if key not in erased]
+            statement = upserting(connection, deliveries).on_conflict_do_nothing().returning(deliveries.c.key)
+            taken = set(connection.execute(statement, rows).scalars()) if rows else set()
             places = {first[key] for key in taken}
         return [place in places for place in range(len(batch))]
 
@@ -154,6 +156,18 @@ class Inbox:
             before = _now(connection) - self._kept
             connection.execute(delete(deliveries).where(deliveries.c.done_at < before))
             connection.execute(delete(owners).where(owners.c.alive_until < before))
+
+
+def erased_key(key: str) -> str:
+    """What stays of the key of a delivery that was erased: enough to know it when it comes again."""
+    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _erased_among(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of these keys that were erased."""
+    by_digest = {erased_key(key): key for key in keys}
+    query = select(deliveries.c.key).where(deliveries.c.key.in_(by_digest))
+    return {by_digest[digest] for digest in connection.execute(query).scalars()}
 
 
 def _now(connection: Connection) -> float:

@@ -14,6 +14,7 @@ from bot.assembly import Assembly
 from bot.schedule import parse_schedule
 from bot.source_settings import AnySource, DiscordSettings, FolderSettings, McpSettings, SlackSettings
 from bot.status import SourceStatus, read_sources
+from bot.withdrawal import withdraw
 from knowledge.records import DocumentFailure, ForgottenDocument, StoredDocument, StoredPassage
 
 if TYPE_CHECKING:
@@ -176,11 +177,18 @@ def show_document(assembly: Assembly, uri: str, source: str | None) -> DocumentD
 
 
 def forget_document(assembly: Assembly, uri: str, source: str | None) -> Change:
-    """Remove a document from the index and keep it out. Raises `UnknownEntryError`, `SyncBusyError`."""
+    """Remove a document from the index and keep it out, and answers that it was read for from the journal.
+
+    Raises `UnknownEntryError`, `SyncBusyError` and `JournalError`.
+    """
     catalog = assembly.catalog
     found = _find_document(catalog, _chosen_sources(assembly, source), uri)
-    documents = int(catalog.document(found, uri) is not None)
+    document, read = catalog.document(found, uri), catalog.passages_of(found, uri)
+    documents = int(document is not None)
+    journalled = assembly.journal.database  # opened first: one that is away keeps the document from going
     passages = assembly.synchronizer.forget_document(found, uri)
+    title, url = (document.title, document.url) if document is not None else ("", None)
+    withdraw(journalled, found, uri, title, url, {passage.text for passage in read})
     return Change("forgotten", found, uri, documents, passages, catalog.generation())
 
 

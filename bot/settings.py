@@ -75,9 +75,13 @@ class SyncSettings(Table):
 
 
 class JournalSettings(Table):
-    """`[journal]`: where it is kept what was done and by whom; a file in the home without a URL."""
+    """`[journal]`: where it is kept what was done and by whom; a file in the home without a URL.
+
+    What was asked, answered and thought of it is kept for `keep_days`, what was administered for good.
+    """
 
     url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+[a-z0-9]+)?://")
+    keep_days: int = Field(default=90, ge=1, le=36_500)
 
 
 def _some_people(admins: tuple[str, ...]) -> tuple[str, ...]:
