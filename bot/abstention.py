@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.titles import plain_title
 from connectors.conversation import NearDocument, Question
 from knowledge.documents import FoundPassage
 
@@ -14,7 +15,7 @@ def nothing_found(nearest: Sequence[NearDocument], ask_instead: str | None) -> s
     """Say that the documents do not hold the answer, which lie nearest, and who may know."""
     text = "I could not find that in the documents."
     if nearest:
-        text += " The nearest I have: " + "; ".join(document.title for document in nearest) + "."
+        text += " The nearest I have: " + "; ".join(plain_title(document.title) for document in nearest) + "."
     if ask_instead:
         text += f" {ask_instead} may know."
     return text

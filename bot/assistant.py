@@ -13,7 +13,8 @@ from adapters.generation import AdapterVersion, GenerationError, GenerationReque
 from bot.abstention import nearest_documents, nothing_found, nothing_to_read
 from bot.answerability import ANSWERABLE, CERTAINLY_ANSWERABLE, answerability
 from bot.attachments import Attached
-from bot.citations import SentenceStream, answers, verify
+from bot.citations import SentenceStream, answers, parse_markers, verify
+from bot.courtesy import is_courtesy
 from bot.declining import declines
 from bot.disagreement import is_stated, note, settle
 from bot.draft import Draft
@@ -114,7 +115,7 @@ class Assistant:
                     yield event
 
     async def _chat(self, work: Work) -> AsyncGenerator[AnswerEvent, None]:
-        """Small talk: the adapter alone, held to sentences that state nothing checkable."""
+        """Small talk: the adapter alone, held to courtesies, for nothing checks what else it states."""
         prompt = smalltalk_prompt(work.text, work.question.history)
         request = GenerationRequest(
             prompt, work.speaker.reference, SMALLTALK_TOKENS, on_speaker=work.be_spoken_by
@@ -123,7 +124,7 @@ class Assistant:
         try:
             async with aclosing(sentences):
                 async for sentence, _ in sentences:
-                    if not states_something(sentence):
+                    if not states_something(sentence) and is_courtesy(sentence, work.colour):
                         yield TextDelta(work.draft.say(sentence, (), 1.0, "kept"))
                         break
                     work.draft.drop(sentence, 0.0)
@@ -264,7 +265,9 @@ class Assistant:
             if (has_chosen and piece.marker in work.rests_on) or is_said(piece.text, work.draft.text):
                 continue
             passage = found.evidence[piece.marker - 1].passage
-            deltas.append(TextDelta(work.draft.say(piece.text, (passage,), 1.0, "quoted")))
+            # A marker that stands in a document would read as one of this answer's.
+            text, _ = parse_markers(piece.text)
+            deltas.append(TextDelta(work.draft.say(text, (passage,), 1.0, "quoted")))
         return deltas
 
     def _note(self, work: Work, found: Found) -> list[TextDelta]:

@@ -13,11 +13,11 @@ from bot.facts import hard_facts, missing_facts
 from bot.grounding import lexical_precision
 from bot.precedence import date_of, newer, no_longer_holds
 from bot.statements import statements
+from bot.titles import plain_title
 from knowledge.supersession import asks_for_the_past
 
 _SAID_SHARE = 0.6
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
-_MARKUP = re.compile(r"[\[\]()*_`<>|]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +131,4 @@ def _with_date(piece: Evidence, beside: Evidence) -> str:
 
 
 def _title(piece: Evidence) -> str:
-    # A title is a stranger's text: it must not read as a marker or a link.
-    return " ".join(_MARKUP.sub(" ", piece.passage.title).split())
+    return plain_title(piece.passage.title)

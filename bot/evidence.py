@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bot.expectation import AnswerKind, expected, offers
+from bot.orders import orders_a_model
 from bot.units import Unit, UnitKind, units
 from knowledge.documents import FoundPassage
 from knowledge.terms import content_stems, stems
@@ -145,7 +146,7 @@ def candidates(
     read = [
         (rank, passage, unit, _Words.of(unit, passage))
         for rank, passage in enumerate(passages, start=1)
-        for unit in units(passage.text)
+        for unit in units_for_readers(passage)
     ]
     weights = question_weights(question, term_weights)
     for stem in weights:
@@ -183,6 +184,30 @@ class _Words:
 
     def hold(self, stem: str) -> bool:
         return stem in self.text or stem in self.headings
+
+
+def units_for_readers(passage: FoundPassage) -> list[Unit]:
+    """Return the passage's units but those that give orders to a language model.
+
+    The sentences of a paragraph that does go with it; and all of a passage whose title or heading does, or of
+    which it cannot be told what gives the orders.
+    """
+    if not orders_a_model(f"{passage.title}\n{passage.heading}\n{passage.text}"):
+        return list(units(passage.text))
+    if orders_a_model(passage.title) or orders_a_model(passage.heading):
+        return []
+    found = units(passage.text)
+    paragraphs: dict[int, str] = {}
+    for unit in found:
+        if unit.kind == "sentence":
+            paragraphs[unit.block] = f"{paragraphs.get(unit.block, '')} {unit.text}"
+    ordering = {block for block, text in paragraphs.items() if orders_a_model(text)}
+    kept = [
+        unit
+        for unit in found
+        if unit.block not in ordering and not orders_a_model(f"{unit.heading}\n{unit.lead}\n{unit.text}")
+    ]
+    return kept if len(kept) < len(found) else []
 
 
 def question_weights(question: str, term_weights: Mapping[str, float]) -> dict[str, float]:

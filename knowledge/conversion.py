@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 
 from knowledge.converters.delimited import delimited_to_markdown
@@ -19,6 +19,7 @@ from knowledge.converters.structured import json_to_markdown, jsonl_to_markdown
 from knowledge.converters.text import decoded, text_to_markdown
 from knowledge.converters.word import docx_to_markdown
 from knowledge.documents import MarkdownDocument, RawDocument, UnreadableError
+from knowledge.hidden_markup import hidden_elements
 from knowledge.outline import sections
 
 # To be raised when the converters read what they could not: documents that failed are then tried again.
@@ -54,9 +55,9 @@ _FRONT_MATTER_TITLE = re.compile(
 def to_markdown(raw: RawDocument) -> MarkdownDocument:
     """Convert a document by the suffix of its name; `READABLE_SUFFIXES` tells which there are.
 
-    The Markdown has only newlines as line ends, no front matter, no HTML comments outside code, and no
-    control, zero-width or bidirectional characters: what a reader cannot see must not reach a model. It is
-    normalised to NFC (https://unicode.org/reports/tr15/).
+    The Markdown has only newlines as line ends, no front matter, no HTML comments nor hidden elements outside
+    code, and no control, zero-width or bidirectional characters: what a reader cannot see must not reach a
+    model. It is normalised to NFC (https://unicode.org/reports/tr15/).
 
     The title is that of the front matter, else the first heading of level one, else the file's own (HTML
     `<title>`, PDF or DOCX properties), else the file's name made readable.
@@ -92,7 +93,7 @@ def _finished(name: str, own_title: str | None, markdown: str) -> MarkdownDocume
             f"{name} holds {len(markdown):,} characters of text, the limit is {_MOST_CHARACTERS:,}; split it."
         )
     front, body = _split_front_matter(visible(markdown))
-    body = _TABLE_RULE.sub(_short_rule, _without_comments(body)).strip("\n")
+    body = _TABLE_RULE.sub(_short_rule, _without_hidden_elements(_without_comments(body))).strip("\n")
     if not body.strip():
         raise UnreadableError(f"{name} is empty.")
     in_front = _FRONT_MATTER_TITLE.search(front)
@@ -156,12 +157,43 @@ def _without_comments(markdown: str) -> str:
         if found["comment"]:
             end = _comment_end(markdown, found)
         elif found["fence"]:
-            closing = re.compile(rf"^[ \t]*{found['fence']}[`~]*[ \t]*$", re.MULTILINE).search(markdown, end)
-            end = closing.end() if closing else len(markdown)
+            end = _fence_end(markdown, found)
         kept.append(markdown[position : found.start() if found["comment"] else end])
         position = end
     kept.append(markdown[position:])
     return "".join(kept)
+
+
+def _without_hidden_elements(markdown: str) -> str:
+    """Drop HTML elements that their own tag hides, outside of fenced and inline code."""
+    kept: list[str] = []
+    position = 0
+    for start, end in _prose(markdown):
+        for hidden, shown in hidden_elements(markdown, start, end):
+            kept.append(markdown[position:hidden])
+            position = shown
+    kept.append(markdown[position:])
+    return "".join(kept)
+
+
+def _prose(markdown: str) -> Iterator[tuple[int, int]]:
+    """The stretches of Markdown between code."""
+    position = 0
+    while found := _CODE_OR_COMMENT.search(markdown, position):
+        end = found.end()
+        if found["fence"]:
+            end = _fence_end(markdown, found)
+        if not found["comment"]:
+            yield position, found.start()
+        position = end
+    yield position, len(markdown)
+
+
+def _fence_end(markdown: str, opening: re.Match[str]) -> int:
+    closing = re.compile(rf"^[ \t]*{opening['fence']}[`~]*[ \t]*$", re.MULTILINE).search(
+        markdown, opening.end()
+    )
+    return closing.end() if closing else len(markdown)
 
 
 def _comment_end(markdown: str, opening: re.Match[str]) -> int:

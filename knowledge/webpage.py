@@ -6,11 +6,16 @@ import re
 from io import BytesIO
 from typing import Any
 
+from knowledge.hidden_markup import hides
+
 _INVISIBLE = (
     "//script|//style|//template|//noscript|//comment()|//*[@hidden]"
-    "|//*[contains(translate(@style, ' ', ''), 'display:none')]"
-    "|//*[contains(translate(@style, ' ', ''), 'visibility:hidden')]"
     "|//a[normalize-space()='¶' or normalize-space()='#']"
+)
+_STYLE_SHEETS = "//style|//link[contains(@rel, 'stylesheet')]"
+_COLOURED = "ancestor-or-self::*[@bgcolor or contains(@style, 'background')]"
+_WHITE = re.compile(
+    r"(?:^|;)\s*color\s*:\s*(?:white|#fff(?:fff)?|rgb\(\s*255,\s*255,\s*255\s*\))\s*(?:;|$)", re.IGNORECASE
 )
 _ROUND_THE_TEXT = "//nav|//aside|//footer|//form|//*[@role='navigation']"
 _MAIN = ("//main", "//*[@role='main']", "//article", "//body")
@@ -36,7 +41,12 @@ def webpage_to_markdown(page: str, url: str | None) -> tuple[str | None, str]:
     except etree.ParserError:
         return None, ""
     title = tree.findtext(".//title")
+    is_plain = not tree.xpath(_STYLE_SHEETS)
     _drop(tree, _INVISIBLE)
+    for element in tree.xpath("//*[@style]"):
+        hidden = hides(element.get("style")) or (is_plain and _is_white_on_white(element))
+        if hidden and element.getparent() is not None:
+            element.drop_tree()
     for link in tree.xpath("//a[starts-with(@href, '#')]"):
         link.drop_tag()
     if url and url.startswith(("http:", "https:")):
@@ -64,6 +74,11 @@ def html_to_markdown(page: str, **options: Any) -> str:
     info = StreamInfo(extension=".html", charset="utf-8")
     markdown: str = HtmlConverter().convert(BytesIO(page.encode()), info, **options).markdown
     return markdown
+
+
+def _is_white_on_white(element: Any) -> bool:
+    """Whether an element of a page without style sheets is white, and nothing around it has a background."""
+    return bool(_WHITE.search(element.get("style"))) and not element.xpath(_COLOURED)
 
 
 def _drop(tree: Any, path: str) -> None:
