@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.database import journal_url
@@ -52,13 +52,13 @@ def build_connectors(
 def missing_for_slack(environment: Environment) -> tuple[str, ...] | None:
     """The variables that are missing for Slack: none at all when it can run, None when it is not meant."""
     has = {name for name in environment if name.startswith("SLACK_") and environment[name].strip()}
-    if not has & {"SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"}:
+    if not has & {"SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"}:
         return None
     if "SLACK_APP_TOKEN" in has:
         return () if "SLACK_BOT_TOKEN" in has else ("SLACK_BOT_TOKEN",)
     if "SLACK_BOT_TOKEN" in has and not has & {"SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"}:
         return ()
-    return tuple(sorted({"SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"} - has))
+    return tuple(sorted({"SLACK_SIGNING_SECRET", "SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET"} - has))
 
 
 async def supervise(connector: Connector, log: FilteringBoundLogger) -> None:
@@ -118,6 +118,7 @@ def _slack(assembly: Assembly, log: FilteringBoundLogger, environment: Environme
             credentials = OAuthClient(client_id, environment["SLACK_CLIENT_SECRET"], redirect)
             database = journal_url(assembly.settings.journal.url, assembly.layout.journal)
             url = database.render_as_string(hide_password=False)
+            service = replace(service, options=replace(options, own=settings.workspaces))
             await service.run_oauth(credentials, secret, url, settings.host, settings.port)
         else:
             await service.run_http(token, secret, settings.host, settings.port)

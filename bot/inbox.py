@@ -53,6 +53,9 @@ class Inbox:
         self._lease = lease_seconds
         self._kept = kept_seconds
         self._owner = uuid.uuid4().hex
+        # What is in work here, by the thread's knowledge: more may be this process's by the database, which
+        # has then committed and could not say so any more.
+        self._held: set[str] = set()
         self._thread = ThreadPoolExecutor(1, "inbox")
         self._takes = Batches(self._take, self._thread)
         self._finishes = Batches(self._finish, self._thread)
@@ -62,11 +65,25 @@ class Inbox:
         return await self._takes(delivery)
 
     async def finish(self, key: str) -> None:
-        """Nobody takes it up again, and its payload is emptied. Raises `JournalError`."""
+        """Nobody takes it up again, and its payload is emptied. Raises `JournalError`.
+
+        What another process took over is that one's to finish.
+        """
         await self._finishes(key)
 
+    async def release(self, key: str) -> None:
+        """It may be taken again. Raises `JournalError`."""
+        await self._in_thread(self._release, key)
+
+    async def holds(self, key: str) -> bool:
+        """Whether no other process took it over, as one does whose lease ran out. Raises `JournalError`."""
+        return await self._in_thread(self._is_ours, key)
+
     async def abandoned(self, platform: str) -> tuple[Delivery, ...]:
-        """What died processes left, oldest first; it is this process's now. Raises `JournalError`."""
+        """What died processes left, oldest first; it is this process's now. Raises `JournalError`.
+
+        So is what this process took without getting to know it, for the database was lost at that moment.
+        """
         return await self._in_thread(self._take_over, platform)
 
     async def run(self) -> None:
@@ -102,7 +119,8 @@ class Inbox:
             rows = [self._row(batch[place], now) for key, place in first.items() if key not in erased]
             statement = upserting(connection, deliveries).on_conflict_do_nothing().returning(deliveries.c.key)
             taken = set(connection.execute(statement, rows).scalars()) if rows else set()
-            places = {first[key] for key in taken}
+        self._held |= taken
+        places = {first[key] for key in taken}
         return [place in places for place in range(len(batch))]
 
     def _row(self, delivery: Delivery, now: float) -> dict[str, Any]:
@@ -118,8 +136,21 @@ class Inbox:
     def _finish(self, keys: Sequence[str]) -> list[None]:
         with self._database.writing() as connection:
             done = {"done_at": _now(connection), "payload": "{}"}
-            connection.execute(update(deliveries).where(deliveries.c.key.in_(set(keys))).values(done))
+            ours = deliveries.c.key.in_(set(keys)) & (deliveries.c.owner == self._owner)
+            connection.execute(update(deliveries).where(ours).values(done))
+        self._held.difference_update(keys)
         return [None] * len(keys)
+
+    def _release(self, key: str) -> None:
+        with self._database.writing() as connection:
+            ours = (deliveries.c.key == key) & (deliveries.c.owner == self._owner)
+            connection.execute(delete(deliveries).where(ours))
+        self._held.discard(key)
+
+    def _is_ours(self, key: str) -> bool:
+        query = select(deliveries.c.owner).where(deliveries.c.key == key)
+        with self._database.reading() as connection:
+            return connection.execute(query).scalar() in (None, self._owner)
 
     def _take_over(self, platform: str) -> tuple[Delivery, ...]:
         d = deliveries.c
@@ -128,11 +159,13 @@ class Inbox:
             now = _now(connection)
             self._renew(connection, now)
             alive = select(owners.c.owner).where(owners.c.alive_until > now)
-            left = (d.platform == platform) & d.done_at.is_(None) & d.owner.not_in(alive)
+            unknown = (d.owner == self._owner) & d.key.not_in(self._held)
+            left = (d.platform == platform) & d.done_at.is_(None) & (d.owner.not_in(alive) | unknown)
             hopeless = update(deliveries).where(left, d.tries >= MOST_TRIES)
             given_up = connection.execute(hopeless.values(done_at=now, payload="{}").returning(d.key)).all()
             ours = update(deliveries).where(left).values(owner=self._owner, tries=d.tries + 1)
             rows = connection.execute(ours.returning(d.key, d.platform, d.payload, d.taken_at)).all()
+        self._held |= {row.key for row in rows}
         for row in given_up:
             self._announce(f"{row.key} is given up: {MOST_TRIES} processes ended before it was done.")
         oldest_first = sorted(rows, key=lambda row: (row.taken_at, row.key))

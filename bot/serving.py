@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 # For all that is to be ended besides the questions in flight.
 _LAST_SECONDS = 10.0
 
+# More than platforms and their admins have at work at once.
+_THREADS = 64
+
 # Long enough to outlast a look at whether the lock is held.
 _AT_ONCE_SECONDS = 0.2
 
@@ -108,6 +111,8 @@ async def _run(
         readiness.begin(checks)
         await run_services([upkeep.run], stop)
         return
+    # Names of hosts are looked up and the journal is read in these, which must not wait for long work.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "work"))
     warming, names = Warming(assembly.warm_up, log), [connector.name for connector in connectors]
     readiness.begin(checks | needs_to_answer(assembly, warming, names, threads))
     platforms = [partial(supervise, connector, log) for connector in connectors]

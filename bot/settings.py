@@ -95,13 +95,15 @@ class SlackBotSettings(Table):
 
     `audiences` holds, for a private channel, what every reader of it holds; Slack is then not asked.
     `reaction` is the emoji that asks for an answer to a message, "" for none. The address and the port are
-    those of the HTTP mode, `public_url` where Slack reaches it.
+    those of the HTTP mode, `public_url` where Slack reaches it. Where workspaces install the app themselves
+    (OAuth), `workspaces` are the ids of the team's own: people of all others read public sources alone.
     """
 
     admins: Annotated[tuple[str, ...], AfterValidator(_some_people)] = ("workspace-admins",)
     reaction: str = Field(default="question", pattern=r"^[a-z0-9_+'-]*$")
     channels: Mode = "mention"
     audiences: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    workspaces: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = Field(default=3000, ge=0, le=65535)
     public_url: str | None = Field(default=None, pattern=r"^https?://")

@@ -52,10 +52,14 @@ class Surface(Protocol):
 
 
 class OnlyWhenSure:
-    """A surface that stays empty unless the answer is in the documents with a confidence of `SURE`."""
+    """A surface that stays empty unless the answer is in the documents with a confidence of `SURE`.
+
+    `was_sure` tells afterwards whether it was.
+    """
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
+        self.was_sure = False
 
     async def show_progress(self, progress: Progress) -> None:
         """Nothing is shown before the answer is known."""
@@ -65,7 +69,8 @@ class OnlyWhenSure:
 
     async def finish(self, answer: Answer) -> bool:
         """Show the answer if it is sure."""
-        if answer.route == "knowledge" and answer.confidence >= SURE:
+        self.was_sure = answer.route == "knowledge" and answer.confidence >= SURE
+        if self.was_sure:
             return await self._surface.finish(answer)
         await self._surface.withdraw()
         return False
@@ -172,6 +177,13 @@ class Questions:
         except Exception as error:
             self._log.error("delivery not finished", key=key, error=self._explain(error))
 
+    async def released(self, key: str) -> None:
+        """Note in the inbox that nobody was answered, and that it may be asked again; a failure is logged."""
+        try:
+            await self._ports.inbox.release(key)
+        except Exception as error:
+            self._log.error("delivery not released", key=key, error=self._explain(error))
+
     async def close(self, seconds: float) -> None:
         """End: what has begun may take so long; the rest stays in the inbox for another process."""
         tasks = []
@@ -231,8 +243,19 @@ class Questions:
                     answer = event.answer
         if answer is None:
             raise RuntimeError("the answer was cut off")
+        if not await self._is_held(asking.key):
+            await asking.surface.withdraw()
+            return
         if await asking.surface.finish(answer):
             await self._remember(asking.conversation, question, answer)
+
+    async def _is_held(self, key: str) -> bool:
+        """Whether no other process answers it meanwhile; where that cannot be told, this one does."""
+        try:
+            return await self._ports.inbox.holds(key)
+        except Exception as error:
+            self._log.error("delivery not looked up", key=key, error=self._explain(error))
+            return True
 
     async def _remember(self, conversation: str, question: Question, answer: Answer) -> None:
         """The person has the answer: that it cannot be kept is for the log alone."""

@@ -75,6 +75,8 @@ class Downloading:
     async def _read(self, file: SharedFile, headers: Mapping[str, str]) -> bytes:
         if file.size > LONGEST_BYTES:
             raise UnreadableFileError(f"it is larger than {LONGEST_BYTES // 1_000_000} MB")
+        if not file.url:
+            raise UnreadableFileError(f"{self._platform} does not say where it lies")
         if not self._is_own(file.url):
             raise UnreadableFileError(f"it does not lie in {self._platform}")
         try:
@@ -90,7 +92,7 @@ class Downloading:
         if _origin(url) == self._origin:
             return True
         parts = urlsplit(url)
-        return parts.scheme == "https" and parts.port is None and parts.hostname in self._hosts
+        return parts.scheme == "https" and parts.netloc in self._hosts
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -40,6 +40,14 @@ class Inbox(Protocol):
         """It is done, or a person was told why not; nobody takes it up again."""
         ...
 
+    async def holds(self, key: str) -> bool:
+        """Whether it is still this process's, not taken over by one that thought this one dead."""
+        ...
+
+    async def release(self, key: str) -> None:
+        """It was left alone without a word; who asks for it again may have it."""
+        ...
+
     async def abandoned(self, platform: str) -> tuple[Delivery, ...]:
         """What processes took that have since died, oldest first; it is this process's now."""
         ...

@@ -64,9 +64,10 @@ async def carry_out(
             raise
 
 
-def interrupted(ticket: Mapping[str, Any], command: Command) -> dict[str, Any]:
-    """The payload of a command: whom to tell that it was cut off, when the process has died."""
-    return {"command": written(command), "ticket": dict(ticket)}
+def interrupted(ticket: Mapping[str, Any], command: Command | str) -> dict[str, Any]:
+    """The payload of a command or a button: whom to tell that it was cut off, when the process has died."""
+    words = command if isinstance(command, str) else written(command)
+    return {"command": words, "ticket": dict(ticket)}
 
 
 def restarted_line(command: str) -> str:

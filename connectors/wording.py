@@ -37,6 +37,8 @@ FAULTS: Mapping[Fault, str] = {
 }
 MOST_BETTER = 3_000
 
+CALLED_ALREADY = "A person was called to this answer already."
+SHARED_ALREADY = "This answer was shared already."
 CALLED_BY_BUTTON = "Asked by a button under my answer; please reply in this thread."
 
 NO_TEXT = "There is no text in that message that I could answer."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
@@ -10,6 +11,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from connectors.ports import Judgement, Remembered
 from connectors.recalling import FORGOTTEN, THANKS, expert_of, recall
+from connectors.reporting import interrupted
 from connectors.slack import names
 from connectors.slack.answering import Answering
 from connectors.slack.blocks import Message, section
@@ -19,7 +21,10 @@ from connectors.slack.modals import judgement_modal, read_context, read_judgemen
 from connectors.slack.notices import called, refused, said, shared
 from connectors.slack.passages_view import passages_view
 from connectors.slack.requests import Act, read_act
+from connectors.slack.responding import responder
 from connectors.slack.safe_text import mrkdwn
+from connectors.slack.workspace import may_write
+from connectors.wording import ASK_PERSON, CALLED_ALREADY, SHARE, SHARED_ALREADY
 
 Json = Mapping[str, Any]
 
@@ -32,6 +37,9 @@ def register(app: AsyncApp, desk: Desk, answering: Answering) -> None:
     app.action(names.SHOW_PASSAGES)(actions.passages)
     app.action(names.ASK_PERSON)(actions.person)
     app.action(names.SHARE)(actions.share)
+
+
+NOT_IN_CHANNEL = "I am not in this channel: `/invite` me, then share the answer again."
 
 
 class Actions:
@@ -66,16 +74,28 @@ class Actions:
         await ack()
         act, answer_id = read_act(body), _value(body)
         key = f"slack:action/{act.channel}/{act.message_ts}/{names.ASK_PERSON}"
-        if await self._desk.take(key, {}):
-            self._desk.begin(self._call(act, answer_id, key), act.ticket, key)
+        if await self._desk.take(key, interrupted(asdict(act.ticket), ASK_PERSON)):
+            self._desk.begin(self._released_if_it_fails(key, self._call(act, answer_id, key)), act.ticket)
+        else:
+            self._desk.begin(responder(self._desk, act)(refused(CALLED_ALREADY)), act.ticket)
 
     async def share(self, ack: AsyncAck, body: Json) -> None:
         """Ask again for all who read the channel: they may be allowed less than the person who asked."""
         await ack()
         act, answer_id = read_act(body), _value(body)
         key = f"slack:action/{answer_id}/{names.SHARE}"
-        if await self._desk.take(key, {}):
-            self._desk.begin(self._share(act, answer_id, key), act.ticket, key)
+        if await self._desk.take(key, interrupted(asdict(act.ticket), SHARE)):
+            self._desk.begin(self._released_if_it_fails(key, self._share(act, answer_id, key)), act.ticket)
+        else:
+            self._desk.begin(responder(self._desk, act)(refused(SHARED_ALREADY)), act.ticket)
+
+    async def _released_if_it_fails(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """The button can then be pressed again."""
+        try:
+            await work
+        except Exception:
+            await self._desk.questions.released(key)
+            raise
 
     async def _judge(self, act: Act, answer_id: str, helpful: bool) -> None:
         await self._desk.ports.memory.judge(answer_id, f"slack:{act.user}", Judgement(helpful))
@@ -120,6 +140,10 @@ class Actions:
             await self._desk.questions.finished(key)
             return
         workspace = await self._desk.workspace(act.team, act.enterprise)
+        if not await may_write(workspace, act.channel):
+            await responder(self._desk, act)(refused(NOT_IN_CHANNEL))
+            await self._desk.questions.released(key)
+            return
         root = asked_aloud(act.user, remembered.answer.question)
         posted = await workspace.client.chat_postMessage(channel=act.channel, **root.arguments())
         heard = act.question("shared", remembered.answer.question, str(posted["ts"]))

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
-from connectors.asking import Asking, OnlyWhenSure, Surface
+from connectors.asking import Asking, OnlyWhenSure
 from connectors.attention import Attention
+from connectors.coming import Coming
 from connectors.commands import BeQuiet, Wake
 from connectors.conversation import Place, Question
 from connectors.grammar import CommandError, parse
-from connectors.ports import Administered
+from connectors.ports import Administered, Delivery
 from connectors.reporting import restarted_line
-from connectors.slack.blocks import Message
-from connectors.slack.desk import Desk, Ticket
+from connectors.slack.complaints import explain
+from connectors.slack.desk import PLATFORM, Desk, Ticket
 from connectors.slack.heard import Heard, shared_files
+from connectors.slack.marks import is_answer_to
 from connectors.slack.notices import refused
-from connectors.slack.streaming import GrowingMessage, Thread
-from connectors.slack.surface import EphemeralSurface, ThreadSurface, is_answer_to
-from connectors.slack.threads import is_between_others, message_at, replies_after
-from connectors.slack.workspace import Workspace
+from connectors.slack.streaming import GrowingMessage, Thread, remove_unfinished
+from connectors.slack.surface import EphemeralSurface, ThreadSurface, Whisper
+from connectors.slack.threads import is_between_others, message_at, replies_after, thread_of
+from connectors.slack.workspace import Workspace, may_write
 from connectors.slack.written import mentioned, plain_text
 from connectors.wording import NO_TEXT, switched_off
 
-Whisper = Callable[[Message], Awaitable[None]]
+NOT_IN_CHANNEL = "I am not in this channel: the answer comes here, for your eyes alone. `/invite` me for all."
 
 
 class Answering:
@@ -34,6 +37,8 @@ class Answering:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._attention = Attention(desk.ports, desk.questions)
+        self.coming = Coming(desk.questions)
+        self._growing: WeakSet[GrowingMessage] = WeakSet()
 
     async def receive(self, heard: Heard) -> None:
         """Take a question and begin to answer it. Raises what keeps it from being taken."""
@@ -42,70 +47,119 @@ class Answering:
         ):
             self.begin(heard)
 
+    def give_up(self, heard: Heard, error: Exception) -> None:
+        """Tell a person who asked the bot that the question cannot be taken."""
+
+        async def fail() -> None:
+            raise error
+
+        if heard.how not in ("thread", "overheard"):
+            self._desk.begin(fail(), ticket_of(heard))
+
     async def take_up(self) -> None:
         """Answer what processes left that have died."""
-        for delivery in await self._desk.ports.inbox.abandoned("slack"):
+        for delivery in await self._desk.ports.inbox.abandoned(PLATFORM):
             self._desk.log.info("taking up what another process left", key=delivery.key)
-            if "how" in delivery.payload:
-                heard = Heard.from_payload(delivery.payload)
-                self._desk.begin(self._take_up(heard, delivery.key), ticket_of(heard), delivery.key)
-            elif "command" in delivery.payload:
-                ticket = Ticket(**delivery.payload["ticket"])
-                line = restarted_line(delivery.payload["command"])
-                self._desk.begin(self._say_cut_off(ticket, line, delivery.key), ticket, delivery.key)
-            else:
+            try:
+                is_begun = self._begin_again(delivery)
+            except (KeyError, TypeError) as error:
+                # Another version of Lorebot may have left it in another form.
+                self._desk.log.error("delivery not understood", key=delivery.key, error=explain(error))
+                is_begun = False
+            if not is_begun:
                 await self._desk.questions.finished(delivery.key)
 
     def begin(self, heard: Heard, whisper: Whisper | None = None, key: str | None = None) -> None:
         """Answer a question that was taken under `key`; `whisper` shows what one person alone is to see."""
         key = key or heard.key
-        self._desk.begin(self._answer(heard, key, whisper), ticket_of(heard), key)
+        work = self.coming.awaiting(heard.key, partial(self._answer, heard, key, whisper))
+        self._desk.begin(work(), ticket_of(heard), key)
+
+    def _begin_again(self, delivery: Delivery) -> bool:
+        """Whether something is to be done."""
+        if "how" in delivery.payload:
+            heard = Heard.from_payload(delivery.payload)
+            work = self.coming.awaiting(heard.key, partial(self._take_up, heard, delivery.key))
+            self._desk.begin(work(), ticket_of(heard), delivery.key)
+        elif "command" in delivery.payload:
+            ticket = Ticket(**delivery.payload["ticket"])
+            line = restarted_line(delivery.payload["command"])
+            self._desk.begin(self._say_cut_off(ticket, line, delivery.key), ticket, delivery.key)
+        else:
+            return False
+        return True
 
     async def _say_cut_off(self, ticket: Ticket, line: str, key: str) -> None:
         await self._desk.whisper(ticket, refused(line))
-        await self._desk.questions.finished(key)
+        await self._desk.questions.released(key)
 
     async def _take_up(self, heard: Heard, key: str) -> None:
         workspace = await self._desk.workspace(heard.team, heard.enterprise)
         if heard.how != "ephemeral":
-            replies = await replies_after(workspace, heard.channel, heard.thread, heard.ts)
+            thread = await thread_of(workspace, heard)
+            replies = await replies_after(workspace, heard.channel, thread, heard.ts)
             if any(is_answer_to(reply, key) for reply in replies):
                 await self._desk.questions.finished(key)
                 return
+            own = [reply for reply in replies if reply.get("user") == workspace.bot_user]
+            await remove_unfinished(workspace.client, heard.channel, own)
+            self._catch_up(heard, replies, workspace)
         await self._answer(heard, key, None)
+
+    def _catch_up(self, heard: Heard, messages: Sequence[Mapping[str, Any]], workspace: Workspace) -> None:
+        """What became of a message while nobody listened."""
+        message = next((one for one in messages if one.get("ts") == heard.ts), None)
+        if message is None or message.get("subtype") == "tombstone":
+            self.coming.deleted(heard.key)
+        elif "edited" in message and message.get("user") == heard.user:
+            self.coming.edited(heard.key, plain_text(str(message.get("text") or ""), {workspace.bot_user}))
 
     async def _answer(self, heard: Heard, key: str, whisper: Whisper | None) -> None:
         workspace = await self._desk.workspace(heard.team, heard.enterprise)
         ticket = ticket_of(heard)
         found = await self._made_out(heard, workspace)
+        if found is None:
+            # Should somebody point at it later, it is answered.
+            await self._desk.questions.released(key)
+            return
         if isinstance(found, str):
-            if found:
-                await self._desk.whisper(ticket, refused(found))
+            await self._desk.whisper(ticket, refused(found))
             await self._desk.questions.finished(key)
             return
         if found.how == "mention" and await self._obeyed(found, workspace):
             await self._desk.questions.finished(key)
             return
-        surface = self._surface(found, key, workspace, whisper or partial(self._desk.whisper, ticket))
-        shown: Surface = OnlyWhenSure(surface) if found.how == "overheard" else surface
+        whisper = whisper or partial(self._desk.whisper, ticket)
+        if found.how != heard.how:
+            await whisper(refused(NOT_IN_CHANNEL))
+        surface = self._surface(found, key, workspace, whisper)
+        unasked = OnlyWhenSure(surface) if found.how == "overheard" else None
+        text = self.coming.begins(heard.key, found.text)
+        if text is None:
+            await self._desk.questions.finished(key)
+            return
         await self._desk.questions.ask(
             Asking(
                 key,
                 f"{found.team}/{found.user}",
                 found.conversation,
-                found.text,
-                shown,
+                text,
+                unasked or surface,
                 partial(self._question, found, workspace, surface),
             )
         )
+        if unasked is not None and not unasked.was_sure:
+            await self._desk.questions.released(key)
 
-    async def _made_out(self, heard: Heard, workspace: Workspace) -> Heard | str:
-        """The question with what only Slack knows of it, or why it is not answered (empty: in silence)."""
+    async def _made_out(self, heard: Heard, workspace: Workspace) -> Heard | str | None:
+        """The question with what only Slack knows of it; why it is not answered; None to leave it alone."""
         if heard.how == "thread" and await is_between_others(workspace, heard):
-            return ""
+            return None
         is_visible = heard.how in ("mention", "reaction", "shortcut", "shared")
         if is_visible and await self._desk.ports.manners.mode(_place(heard)) == "off":
             return switched_off("/lorebot ask")
+        if heard.how == "shortcut" and not await may_write(workspace, heard.channel):
+            return replace(heard, how="ephemeral")
         if heard.how != "reaction":
             return heard
         message = await message_at(workspace, heard.channel, heard.ts)
@@ -118,8 +172,9 @@ class Answering:
     ) -> ThreadSurface | EphemeralSurface:
         if heard.how == "ephemeral":
             return EphemeralSurface(whisper)
-        thread = _thread(heard, workspace)
-        return ThreadSurface(GrowingMessage(workspace.client, thread), key, self._desk.ports.manners)
+        message = GrowingMessage(workspace.client, _thread(heard, workspace), self._growing)
+        self._growing.add(message)
+        return ThreadSurface(message, key, self._desk.ports.manners, whisper)
 
     async def _question(
         self, heard: Heard, workspace: Workspace, surface: ThreadSurface | EphemeralSurface

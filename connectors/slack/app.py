@@ -23,10 +23,14 @@ from connectors.slack.workspace import API_URL, Workspaces
 
 @dataclass(frozen=True, slots=True)
 class SlackOptions:
-    """How the connector works. `audiences` tell by channel what all its readers hold, see `Audience`."""
+    """How the connector works.
+
+    `audiences` tell by channel what all its readers hold, `own` are the team's workspaces: see `Audience`.
+    """
 
     reaction: str = ""
     audiences: Mapping[str, Collection[str]] = field(default_factory=dict)
+    own: Collection[str] | None = None
     command: str = "/lorebot"
     api_url: str = API_URL
     at_once: int = AT_ONCE
@@ -45,13 +49,13 @@ def register(
     desk = Desk(
         ports,
         workspaces,
-        Audience(people, options.audiences, log),
+        Audience(people, options.audiences, log, options.own),
         Files(session, options.api_url),
         Questions(ports, log, options.at_once, explain),
         log,
     )
     answering = Answering(desk)
-    events.register(app, desk, answering, people, options.reaction)
+    events.register(app, answering, people, options.reaction)
     slash.register(app, desk, answering, options.command)
     actions.register(app, desk, answering)
     shortcuts.register(app, desk, answering)

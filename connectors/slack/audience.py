@@ -18,7 +18,9 @@ class Audience:
 
     `overrides` tell, by channel id, what all readers of a channel hold, in place of asking Slack for its
     members. Apps of the workspace among a channel's members are no readers: its admins installed them.
-    Slack's answer is waited for `within` seconds; without it, only what is public may be read.
+    `own` are the team's workspaces, None for every one: all other workspaces, who may have installed the app
+    too, are full of strangers. Slack's answer is waited for `within` seconds; without it, only what is public
+    may be read.
     """
 
     def __init__(
@@ -26,16 +28,20 @@ class Audience:
         people: People,
         overrides: Mapping[str, Collection[str]],
         log: Log,
+        own: Collection[str] | None = None,
         within: float = WITHIN_SECONDS,
     ) -> None:
         self._people = people
         self._overrides = overrides
         self._log = log
+        self._own = own
         self._within = within
 
     async def asker(self, workspace: Workspace, user: str, home_team: str | None = None) -> Asker:
         """A person with what this person may read."""
         if home_team and home_team.startswith("T") and home_team != workspace.team:
+            return Asker(user, principals=OUTSIDER)
+        if self._is_foreign(workspace):
             return Asker(user, principals=OUTSIDER)
         try:
             async with asyncio.timeout(self._within):
@@ -53,8 +59,11 @@ class Audience:
         """A place where the asker alone reads the answer: a direct message, or one for this person's eyes."""
         return Place("slack", channel, None, workspace.team)
 
+    def _is_foreign(self, workspace: Workspace) -> bool:
+        return self._own is not None and workspace.team not in self._own
+
     async def _readers(self, workspace: Workspace, channel: str, is_external: bool) -> frozenset[str]:
-        if is_external:
+        if is_external or self._is_foreign(workspace):
             return OUTSIDER
         try:
             async with asyncio.timeout(self._within):

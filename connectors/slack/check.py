@@ -10,18 +10,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from connectors.checking import Checked
 from connectors.log import Log
-from connectors.slack.complaints import error_code, explain
+from connectors.slack.complaints import explain
 from connectors.slack.manifest import SOCKET_SCOPE, missing_scopes
 from connectors.slack.streaming import CALL_ERRORS
 from connectors.slack.workspace import open_session, web_client
-
-_NO_SOCKET = {
-    "missing_scope": f"the token lacks the scope {SOCKET_SCOPE}: make another under 'Basic Information' > "
-    "'App-Level Tokens'",
-    "not_allowed_token_type": "SLACK_APP_TOKEN is no app-level token: one starts with xapp-",
-    "invalid_auth": "SLACK_APP_TOKEN is not valid: copy it from 'Basic Information' > 'App-Level Tokens'",
-    "socket_mode_not_enabled": "Socket Mode is off: switch it on under 'Socket Mode'",
-}
 
 
 async def check(environment: Mapping[str, str], api_url: str, log: Log) -> tuple[Checked, ...]:
@@ -61,7 +53,7 @@ async def _socket(client: AsyncWebClient, token: str) -> Checked:
     try:
         await client.apps_connections_open(app_token=token)
     except SlackApiError as error:
-        return Checked("socket", "refused", _NO_SOCKET.get(error_code(error), explain(error)))
+        return Checked("socket", "refused", explain(error))
     except CALL_ERRORS as error:
         return Checked("socket", "not reached", explain(error))
     return Checked("socket", "opens")

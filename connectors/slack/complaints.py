@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from slack_sdk.errors import SlackApiError
 
+from connectors.slack.manifest import SOCKET_SCOPE
+
 _MEND = {
     "invalid_auth": "the token is not valid: copy it anew from the app's page 'OAuth & Permissions'",
     "not_authed": "no token was sent: set SLACK_BOT_TOKEN",
@@ -14,6 +16,19 @@ _MEND = {
     "team_access_not_granted": "the app is not granted to this workspace: an admin must approve it",
     "org_login_required": "the workspace is being migrated: try again later",
 }
+_MEND_SOCKET = {
+    "missing_scope": f"the token lacks the scope {SOCKET_SCOPE}: make another under 'Basic Information' > "
+    "'App-Level Tokens'",
+    "not_allowed_token_type": "SLACK_APP_TOKEN is no app-level token: one starts with xapp-",
+    "invalid_auth": "SLACK_APP_TOKEN is not valid: copy it from 'Basic Information' > 'App-Level Tokens'",
+    "token_revoked": "SLACK_APP_TOKEN was revoked: make one under 'Basic Information' > 'App-Level Tokens'",
+    "socket_mode_not_enabled": "Socket Mode is off: switch it on under 'Socket Mode'",
+}
+_OPENS_SOCKET = "apps.connections.open"
+# The bot cannot write where it is no member, nor where nobody can.
+_SHUT_OUT = frozenset(
+    {"not_in_channel", "channel_not_found", "user_not_in_channel", "is_archived", "restricted_action"}
+)
 # With these, no call will succeed until somebody mends the installation.
 _FATAL = frozenset(_MEND) - {"org_login_required"}
 
@@ -25,6 +40,8 @@ def explain(error: BaseException) -> str:
     code = error_code(error)
     method = str(getattr(error.response, "api_url", "")).rsplit("/", 1)[-1]
     where = f"{method}: " if method else ""
+    if method == _OPENS_SOCKET and code in _MEND_SOCKET:
+        return f"{where}{_MEND_SOCKET[code]}"
     if code == "missing_scope":
         needed, granted = error.response.get("needed"), error.response.get("provided")
         return (
@@ -43,3 +60,8 @@ def error_code(error: SlackApiError) -> str:
 def is_fatal(error: BaseException) -> bool:
     """Whether the bot can do nothing with its token any more."""
     return isinstance(error, SlackApiError) and error_code(error) in _FATAL
+
+
+def is_shut_out(error: BaseException) -> bool:
+    """Whether the bot may not write, or show somebody something, in a channel."""
+    return isinstance(error, SlackApiError) and error_code(error) in _SHUT_OUT

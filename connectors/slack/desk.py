@@ -16,17 +16,12 @@ from connectors.log import Log
 from connectors.ports import Delivery, Ports
 from connectors.slack.audience import Audience
 from connectors.slack.blocks import Message
-from connectors.slack.complaints import explain
+from connectors.slack.complaints import explain, is_shut_out
 from connectors.slack.files import Files
 from connectors.slack.notices import refused
 from connectors.slack.workspace import Workspace, Workspaces
 
 PLATFORM = "slack"
-
-# The bot cannot write where it is no member: the person gets the answer in a direct message.
-_NOT_THERE = frozenset(
-    {"not_in_channel", "channel_not_found", "user_not_in_channel", "is_archived", "restricted_action"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,7 @@ class Desk:
                 channel=ticket.channel, user=ticket.user, thread_ts=ticket.thread, **content
             )
         except SlackApiError as error:
-            if error.response.get("error") not in _NOT_THERE:
+            if not is_shut_out(error):
                 raise
             await self.tell_alone(client, ticket.user, message)
 

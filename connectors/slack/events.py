@@ -8,39 +8,48 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
+from slack_bolt.request.async_request import AsyncBoltRequest
 
 from connectors.slack.answering import Answering
-from connectors.slack.desk import Desk
 from connectors.slack.heard import Deleted, Edited, Heard, is_external, read_event
 from connectors.slack.people import People
 
 Json = Mapping[str, Any]
 
+_RETRIES = 3
 _ANYTHING = re.compile(".*", re.DOTALL)
 
 
-def register(app: AsyncApp, desk: Desk, answering: Answering, people: People, reaction: str) -> None:
+def register(app: AsyncApp, answering: Answering, people: People, reaction: str) -> None:
     """Have the app answer what it hears; `reaction` is the emoji that asks for an answer, empty for none.
 
     A listener takes what is to be done into the inbox; Slack is told that it arrived when the listener has
-    returned, and delivers it again if that fails.
+    returned, and delivers it again if that fails. When it fails for the last time, the person is told.
     """
 
-    async def message(body: Json, context: Mapping[str, Any]) -> None:
+    async def message(body: Json, context: Mapping[str, Any], request: AsyncBoltRequest) -> None:
         heard = read_event(body, str(context["team_id"]), str(context["bot_user_id"]))
         if isinstance(heard, Edited):
-            desk.questions.revise(heard.key, heard.text)
+            answering.coming.edited(heard.key, heard.text)
         elif isinstance(heard, Deleted):
-            desk.questions.cancel(heard.key)
+            answering.coming.deleted(heard.key)
         elif heard is not None:
-            await answering.receive(heard)
+            await receive(heard, request)
 
-    async def reacted(body: Json, context: Mapping[str, Any]) -> None:
+    async def receive(heard: Heard, request: AsyncBoltRequest) -> None:
+        try:
+            await answering.receive(heard)
+        except Exception as error:
+            if is_last_attempt(request):
+                answering.give_up(heard, error)
+            raise
+
+    async def reacted(body: Json, context: Mapping[str, Any], request: AsyncBoltRequest) -> None:
         event = body["event"]
         item = event.get("item") or {}
         is_meant = reaction and str(event.get("reaction", "")).partition("::")[0] == reaction
         if is_meant and item.get("type") == "message" and event.get("item_user") != context["bot_user_id"]:
-            await answering.receive(_of_reaction(body, item, str(context["team_id"]), context))
+            await receive(_of_reaction(body, item, str(context["team_id"]), context), request)
 
     async def members_changed(body: Json, context: Mapping[str, Any]) -> None:
         people.changed(str(context["team_id"]), str(body["event"].get("channel") or ""))
@@ -60,6 +69,15 @@ def register_the_rest(app: AsyncApp) -> None:
 
     app.event(_ANYTHING)(nothing_to_do)
     app.action(_ANYTHING)(nothing_to_do)
+
+
+def is_last_attempt(request: AsyncBoltRequest) -> bool:
+    """Whether Slack does not deliver an event again.
+
+    https://docs.slack.dev/apis/events-api/#retries
+    """
+    attempt = next(iter(request.headers.get("x-slack-retry-num") or ()), "0")
+    return attempt.isdecimal() and int(attempt) >= _RETRIES
 
 
 def _of_reaction(body: Json, item: Json, team: str, context: Mapping[str, Any]) -> Heard:

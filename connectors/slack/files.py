@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from aiohttp import ClientResponse, ClientSession
 
-from connectors.downloading import Downloading, Downloads, SharedFile, UnreadableFileError
+from connectors.downloading import MOST_FILES, Downloading, Downloads, SharedFile, UnreadableFileError
+from connectors.slack.heard import shared_file
+from connectors.slack.streaming import CALL_ERRORS
 from connectors.slack.workspace import Workspace
 
 FILE_HOSTS = frozenset({"files.slack.com"})
@@ -21,7 +24,21 @@ class Files:
     async def download(self, workspace: Workspace, files: Sequence[SharedFile]) -> Downloads:
         """Download the first files of a message, within bounds."""
         headers = {"Authorization": f"Bearer {workspace.client.token}"}
-        return await self._downloading.download(files, headers)
+        described = [await _described(workspace, file) for file in files[:MOST_FILES]]
+        return await self._downloading.download([*described, *files[MOST_FILES:]], headers)
+
+
+async def _described(workspace: Workspace, file: SharedFile) -> SharedFile:
+    """A file with its name and address, which a message from another company's workspace leaves out.
+
+    https://docs.slack.dev/apis/slack-connect (files)
+    """
+    if file.url or not file.id:
+        return file
+    with suppress(*CALL_ERRORS):
+        said = await workspace.client.files_info(file=file.id)
+        return shared_file(said["file"])
+    return file
 
 
 def _check(response: ClientResponse, file: SharedFile) -> None:

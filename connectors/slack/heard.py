@@ -129,15 +129,16 @@ def is_external(body: Json) -> bool:
 
 def shared_files(message: Json) -> tuple[SharedFile, ...]:
     """The files of a message."""
-    return tuple(
-        SharedFile(
-            str(file.get("id") or ""),
-            str(file.get("name") or file.get("title") or "a file"),
-            int(file.get("size") or 0),
-            str(file.get("url_private_download") or file.get("url_private") or ""),
-        )
-        for file in message.get("files") or ()
-        if isinstance(file, Mapping)
+    return tuple(shared_file(file) for file in message.get("files") or () if isinstance(file, Mapping))
+
+
+def shared_file(file: Json) -> SharedFile:
+    """A file as Slack describes it."""
+    return SharedFile(
+        str(file.get("id") or ""),
+        str(file.get("name") or file.get("title") or "a file"),
+        int(file.get("size") or 0),
+        str(file.get("url_private_download") or file.get("url_private") or ""),
     )
 
 

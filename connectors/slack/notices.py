@@ -7,7 +7,7 @@ import re
 from connectors.conversation import Answer
 from connectors.slack.blocks import Message, context, section
 from connectors.slack.safe_text import mrkdwn
-from connectors.wording import CALLED_BY_BUTTON, help_wanted, shared_by
+from connectors.wording import CALLED_BY_BUTTON, help_wanted, may_not_cancel, shared_by
 
 _EXPERT = re.compile(r"(user|group):([A-Z0-9]{2,30})")
 _QUOTED = 300
@@ -40,6 +40,12 @@ def called(expert: str, asker: str, answer: Answer) -> Message | None:
 def shared(asker: str) -> str:
     """The line above an answer that a person chose to show to all."""
     return shared_by(_mention(asker))
+
+
+def not_yours_to_cancel(starter: str) -> Message:
+    """What a person is told, for these eyes alone, who may not cancel what another started."""
+    line = may_not_cancel(_mention(f"user:{starter}") or "who started it")
+    return Message(line, (section(line),))
 
 
 def _mention(principal: str) -> str:

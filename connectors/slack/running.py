@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientSession, web
@@ -60,7 +60,7 @@ class SlackService:
             )
             async with self._working(desk, answering, handler.close_async, handler.client.is_connected):
                 await handler.connect_async()  # type: ignore[no-untyped-call]
-                await self._watch(workspaces)
+                await self._watch(workspaces, app_token, handler.client.is_connected)
 
     async def run_http(self, bot_token: str, signing_secret: str, host: str, port: int) -> None:
         """Work for one workspace as an HTTP server. Raises as `run_socket` does, and `OSError`."""
@@ -77,10 +77,16 @@ class SlackService:
     async def run_oauth(
         self, credentials: OAuthClient, signing_secret: str, database_url: str, host: str, port: int
     ) -> None:
-        """Work for all workspaces that install the app, as an HTTP server. Raises `OSError`."""
+        """Work for all workspaces that install the app, as an HTTP server. Raises `OSError`.
+
+        Anybody may install an app that is distributed: the people of a workspace count as strangers unless
+        `options.own` names it.
+        """
         from connectors.slack.oauth import InstalledWorkspaces, oauth_app, open_store
 
-        options, log = self.options, self.log
+        options, log = replace(self.options, own=self.options.own or ()), self.log
+        if not options.own:
+            log.warning("slack shows public sources alone: name your workspaces in [slack] workspaces")
         async with open_session() as session:
             stores = await asyncio.to_thread(open_store, credentials.id, database_url, log)
             app = oauth_app(credentials, signing_secret, stores, options.api_url, session, log)
@@ -103,8 +109,10 @@ class SlackService:
                 yield
         finally:
             taking_up.cancel()
-            await disconnect()
-            await desk.background.close(self.closing_seconds)
+            try:
+                await disconnect()
+            finally:
+                await desk.background.close(self.closing_seconds)
 
     def _one_workspace(
         self, bot_token: str, signing_secret: str, session: ClientSession
@@ -140,13 +148,17 @@ class SlackService:
             raise _refused(error) from error
         self.log.info("slack connected", team=found.team, bot=found.bot_user)
 
-    async def _watch(self, workspaces: OneWorkspace) -> None:
-        """Look now and then whether the token is still good."""
+    async def _watch(
+        self, workspaces: OneWorkspace, app_token: str | None = None, is_connected: Check = always
+    ) -> None:
+        """Look now and then whether the tokens are still good: the app's when its socket does not stand."""
         found = await workspaces.find("", None)
         while True:
             await asyncio.sleep(_CHECK_EVERY_SECONDS)
             try:
                 await found.client.auth_test()
+                if app_token is not None and not await is_connected():
+                    await found.client.apps_connections_open(app_token=app_token)
             except CALL_ERRORS as error:
                 if isinstance(error, SlackApiError) and is_fatal(error):
                     raise _refused(error) from error

@@ -13,6 +13,7 @@ from connectors.slack.answering import Answering, with_message
 from connectors.slack.desk import Desk
 from connectors.slack.notices import refused
 from connectors.slack.requests import read_act
+from connectors.slack.responding import responder
 from connectors.wording import NO_TEXT
 
 Json = Mapping[str, Any]
@@ -29,9 +30,9 @@ def register(app: AsyncApp, desk: Desk, answering: Answering) -> None:
         key = f"slack:action/{act.trigger}"
         if not (heard.text or heard.files) or message.get("user") == workspace.bot_user:
             await ack()
-            desk.begin(desk.whisper(act.ticket, refused(NO_TEXT)), act.ticket)
+            desk.begin(responder(desk, act)(refused(NO_TEXT)), act.ticket)
         elif await desk.take(key, heard.as_payload()):
             await ack()
-            answering.begin(heard, key=key)
+            answering.begin(heard, responder(desk, act), key)
 
     app.message_shortcut(names.ANSWER_THIS)(answer_this)

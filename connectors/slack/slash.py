@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from connectors.commands import Ask, Command, confirmation, written
 from connectors.conversation import Progress
-from connectors.grammar import CommandError, parse
+from connectors.grammar import CommandError, parse, read_written
 from connectors.ports import Administered
 from connectors.reporting import ENDED, carry_out, interrupted
 from connectors.slack import names
-from connectors.slack.answering import Answering, Whisper
+from connectors.slack.answering import Answering
 from connectors.slack.blocks import Message
+from connectors.slack.complaints import explain
 from connectors.slack.desk import Desk
 from connectors.slack.modals import confirmation_modal, read_context
-from connectors.slack.notices import refused
+from connectors.slack.notices import not_yours_to_cancel, refused
 from connectors.slack.progress_view import admin_progress, admin_result
 from connectors.slack.requests import Act, read_act
+from connectors.slack.responding import responder
 from connectors.slack.streaming import CALL_ERRORS
+from connectors.slack.surface import Whisper
 from connectors.slack.workspace import Workspace
 from connectors.slack.written import plain_text
 
 LOOKING = "Having a look. The answer comes here, for your eyes alone."
-
-# How often Slack accepts an answer at a response_url, within 30 minutes.
-_RESPONSES = 5
 
 Json = Mapping[str, Any]
 
@@ -76,7 +77,7 @@ class Slash:
         await ack()
         context = read_context(body["view"])
         act, key = read_act({**body, "channel_id": context.get("channel", "")}), context.get("key", "")
-        command, confirmed = parse(context["command"]), f"{key}/confirmed"
+        command, confirmed = read_written(context["command"]), f"{key}/confirmed"
         if await self._desk.take(confirmed, interrupted(asdict(act.ticket), command)):
             work = self._finishing(confirmed, self._obey(command, act, key))
             self._desk.background.begin_run(key, act.user, work, partial(self._desk.say, act.ticket))
@@ -97,7 +98,7 @@ class Slash:
         if act.user == starter or self._desk.ports.administering.is_admin(asker):
             self._desk.background.cancel_run(run)
         else:
-            await self._desk.whisper(act.ticket, refused(f"Only <@{starter}> and admins may cancel that."))
+            await self._desk.whisper(act.ticket, not_yours_to_cancel(starter))
 
     async def _administer(self, command: Command, act: Act, key: str) -> None:
         asked = confirmation(command)
@@ -119,13 +120,20 @@ class Slash:
         place = self._desk.audience.alone(workspace, act.channel)
         conversation = f"slack:{act.team}/{act.channel}"
         report = DirectReport(self._desk, workspace, act, key, responder(self._desk, act))
-        await carry_out(self._desk.ports.administering, command, asker, place, conversation, report)
+        try:
+            await carry_out(self._desk.ports.administering, command, asker, place, conversation, report)
+        except asyncio.CancelledError:
+            # The person was told; else the next process says that this one was cut off.
+            if not report.has_begun:
+                raise
 
     async def _finishing(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        finally:
+        except Exception:
             await self._desk.questions.finished(key)
+            raise
+        await self._desk.questions.finished(key)
 
 
 class DirectReport:
@@ -139,27 +147,35 @@ class DirectReport:
         self._whisper = whisper
         self._message: tuple[str, str] | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the person sees progress."""
+        return self._message is not None
+
     async def begin(self, progress: Progress) -> None:
-        """Show progress in a message of its own."""
+        """Show progress in a message of its own; the command does not depend on that."""
         client = self._workspace.client
-        self._message = await self._desk.tell_alone(
-            client, self._act.user, admin_progress(progress, self._run)
-        )
-        if self._act.channel != self._message[0]:
-            await self._whisper(refused("On it: you see how far it is in our direct messages."))
+        try:
+            self._message = await self._desk.tell_alone(
+                client, self._act.user, admin_progress(progress, self._run)
+            )
+            if self._act.channel != self._message[0]:
+                await self._whisper(refused("On it: you see how far it is in our direct messages."))
+        except CALL_ERRORS as error:
+            self._desk.log.warning("progress not shown", run=self._run, error=explain(error))
 
     async def edit(self, progress: Progress) -> None:
         """Show further progress there."""
-        await self._edit(admin_progress(progress, self._run))
+        with suppress(*CALL_ERRORS):
+            await self._edit(admin_progress(progress, self._run))
 
     async def end(self, result: Administered) -> None:
         """Show the end."""
         first, *others = admin_result(result)
-        if self._message is None:
+        if self._message is None or not await self._is_edited(first):
             for message in (first, *others):
                 await self._whisper(message)
             return
-        await self._edit(first)
         for message in others:
             await self._workspace.client.chat_postMessage(channel=self._message[0], **message.arguments())
 
@@ -168,30 +184,14 @@ class DirectReport:
         if self._message is not None:
             await self._edit(refused(line))
 
+    async def _is_edited(self, message: Message) -> bool:
+        try:
+            await self._edit(message)
+        except CALL_ERRORS:
+            return False
+        return True
+
     async def _edit(self, message: Message) -> None:
         if self._message is not None:
             channel, ts = self._message
             await self._workspace.client.chat_update(channel=channel, ts=ts, **message.content())
-
-
-def responder(desk: Desk, act: Act) -> Whisper:
-    """What shows one person messages: by the request's own URL while that lasts, else by its own call."""
-    uses = 0
-
-    async def whisper(message: Message) -> None:
-        nonlocal uses
-        uses += 1
-        if act.response_url and uses <= _RESPONSES and await _responded(act.response_url, message):
-            return
-        await desk.whisper(act.ticket, message)
-
-    return whisper
-
-
-async def _responded(url: str, message: Message) -> bool:
-    try:
-        content = message.content()
-        said = await AsyncWebhookClient(url).send(response_type="ephemeral", **content)
-    except CALL_ERRORS:
-        return False
-    return said.status_code == 200

@@ -6,22 +6,27 @@ https://docs.slack.dev/reference/methods/chat.startStream
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import ClientError
 from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from connectors.slack.blocks import Json, Message, markdown_block
+from connectors.slack.marks import marked, marks_of
 from connectors.slack.safe_text import mrkdwn
 
 # A stream lives for about five minutes; it is ended well before, and the message edited from then on.
 STREAM_SECONDS = 240.0
 EDIT_EVERY_SECONDS = 2.0
 
-_LATEST = 200
+# Slack's clock and ours may differ by less.
+_JUST_NOW_SECONDS = 120.0
+_PAGE = 200
 
 # Errors of one call to Slack: what it refused, what broke on the way, what took too long.
 CALL_ERRORS = (SlackApiError, SlackRequestError, ClientError, TimeoutError, ValueError)
@@ -43,14 +48,33 @@ class Thread:
     bot: str
 
 
+async def remove_unfinished(
+    client: AsyncWebClient, channel: str, messages: Iterable[Mapping[str, Any]]
+) -> None:
+    """Delete those of the bot's messages that are still streaming, for nobody goes on with them."""
+    for message in messages:
+        if not marks_of(message):
+            with suppress(*CALL_ERRORS):
+                await client.chat_stopStream(channel=channel, ts=str(message["ts"]))
+                await client.chat_delete(channel=channel, ts=str(message["ts"]))
+
+
 class GrowingMessage:
-    """One message. Every method may raise one of `CALL_ERRORS`; `grow` goes on by other means instead."""
+    """One message. Every method may raise one of `CALL_ERRORS`; `grow` goes on by other means instead.
+
+    `beside` are those that grow at the same time.
+    """
 
     def __init__(
-        self, client: AsyncWebClient, thread: Thread, clock: Callable[[], float] = time.monotonic
+        self,
+        client: AsyncWebClient,
+        thread: Thread,
+        beside: Collection[GrowingMessage] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._thread = thread
+        self._beside = beside
         self._clock = clock
         self._is_streaming = False
         self._may_stream = True
@@ -105,9 +129,10 @@ class GrowingMessage:
     async def _adopt(self) -> None:
         """Take over the message of a stream that Slack started although its answer did not arrive."""
         with suppress(*CALL_ERRORS):
-            for message in await self._replies():
-                is_named = any("block_id" in block for block in message.get("blocks") or ())
-                if message.get("user") == self._thread.bot and not is_named:
+            said = await self._just_said()
+            others = {other.ts for other in self._beside}
+            for message in said:
+                if not marks_of(message) and message["ts"] not in others:
                     self.ts, self._is_streaming = str(message["ts"]), True
 
     async def end(self, chunks: Sequence[Json], blocks: Sequence[Json]) -> None:
@@ -142,37 +167,35 @@ class GrowingMessage:
 
     async def post(self, content: Json) -> str:
         """Post a message of its own into the thread; its timestamp."""
+        named = {**content, "blocks": marked(content["blocks"], uuid.uuid4().hex)}
         try:
             said = await self._client.chat_postMessage(
                 channel=self._thread.channel,
                 thread_ts=self._thread.ts,
                 unfurl_links=False,
                 unfurl_media=False,
-                **content,
+                **named,
             )
         except (ClientError, TimeoutError):
             # The connection broke, perhaps after Slack had posted it.
-            posted = await self._find(content)
+            posted = await self._find(marks_of(named))
             if posted is None:
                 raise
             return posted
         return str(said["ts"])
 
-    async def _find(self, content: Json) -> str | None:
-        """The message of the thread that has a named block in common with this content."""
-        names = {block["block_id"] for block in content.get("blocks") or () if "block_id" in block}
-        if not names:
-            return None
-        for message in await self._replies():
-            if names & {block.get("block_id") for block in message.get("blocks") or ()}:
-                return str(message["ts"])
-        return None
+    async def _find(self, marks: frozenset[str]) -> str | None:
+        said = await self._just_said() if marks else []
+        return next((str(message["ts"]) for message in said if marks & marks_of(message)), None)
 
-    async def _replies(self) -> list[Json]:
+    async def _just_said(self) -> list[Json]:
+        """What the bot has said in the thread in the last minutes, oldest first."""
+        since = f"{time.time() - _JUST_NOW_SECONDS:.6f}"
         said = await self._client.conversations_replies(
-            channel=self._thread.channel, ts=self._thread.ts, oldest=self._thread.ts, limit=_LATEST
+            channel=self._thread.channel, ts=self._thread.ts, oldest=since, limit=_PAGE
         )
-        return list(said["messages"])
+        messages = [message for message in said["messages"] if message.get("user") == self._thread.bot]
+        return [message for message in messages if float(message["ts"]) > float(since)]
 
     async def remove(self) -> None:
         """Delete the message, if there is one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,8 @@ from connectors.safe_links import allowed_links
 from connectors.slack.answer_view import answer_messages, stream_ending
 from connectors.slack.blocks import Json, Message
 from connectors.slack.buttons import answer_buttons, share_button
+from connectors.slack.complaints import error_code, is_shut_out
+from connectors.slack.marks import marked
 from connectors.slack.notices import refused
 from connectors.slack.progress_view import read_chunks, status_text, text_chunk, working_chunks
 from connectors.slack.safe_text import SafeStream, markdown
@@ -25,29 +27,31 @@ from connectors.slack.streaming import CALL_ERRORS, GrowingMessage
 # A streamed message holds about 11,000 bytes; a longer answer is shown complete at its end.
 STREAM_BYTES = 8_000
 _FLUSH_SECONDS = 0.25
-_MARK = "lorebot:"
 _UNDRAWABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+
+
+Whisper = Callable[[Message], Coroutine[Any, Any, None]]
 
 
 class ThreadSurface:
     """An answer in a thread: status at once, then the stream, then the complete message.
 
     What is shown on the way is sent by a task of its own, so that Slack's pace never holds the answer up.
+    `whisper` shows a message to the asker alone: where the bot may not write (any more), the answer too.
     """
 
-    def __init__(
-        self, message: GrowingMessage, key: str, manners: Manners, notes: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, message: GrowingMessage, key: str, manners: Manners, whisper: Whisper) -> None:
         self._message = message
         self._key = key
         self._manners = manners
+        self._whisper = whisper
         self._notes: list[str] = []
         self._safe = SafeStream()
         self._sent = ""
         self._doing = ""
         self._status: str | None = None
         self._chunks: list[Json] = []
-        self._holds_back = False
+        self._holds_back = self._is_shut_out = False
         self._pacer = Pacer(self._send_what_is_new, _FLUSH_SECONDS)
 
     def note(self, line: str) -> None:
@@ -84,10 +88,10 @@ class ThreadSurface:
             first, *others = answer_messages(answer, now, buttons)
             await self._complete(first)
             for message in others:
-                await self._message.post(message.content())
+                await self._add(message)
         for line in self._notes:
             with suppress(*CALL_ERRORS):
-                await self._message.post(refused(line).content())
+                await self._add(refused(line))
         return True
 
     async def fail(self, line: str) -> None:
@@ -104,8 +108,11 @@ class ThreadSurface:
         await self._message.remove()
 
     async def _stop_sending(self) -> None:
-        with suppress(*CALL_ERRORS):
+        """Send no more on the way; whatever went wrong there, the complete message takes its place."""
+        try:
             await self._pacer.stop()
+        except Exception:
+            await self._message.stop_streaming()
 
     async def _send_what_is_new(self) -> None:
         status, self._status = self._status, None
@@ -141,15 +148,25 @@ class ThreadSurface:
             content = message.content()
             await self._message.show({**content, "blocks": marked(content["blocks"], self._key)})
         except SlackApiError as error:
-            if error.response.get("error") not in _UNDRAWABLE:
+            if is_shut_out(error):
+                self._is_shut_out = True
+                await self._whisper(message)
+            elif error_code(error) in _UNDRAWABLE:
+                await self._message.show({"text": message.text, "blocks": []})
+            else:
                 raise
-            await self._message.show({"text": message.text, "blocks": []})
+
+    async def _add(self, message: Message) -> None:
+        if self._is_shut_out:
+            await self._whisper(message)
+        else:
+            await self._message.post(message.content())
 
 
 class EphemeralSurface:
     """An answer that the asker alone sees; `whisper` shows a message to this person."""
 
-    def __init__(self, whisper: Callable[[Message], Awaitable[None]]) -> None:
+    def __init__(self, whisper: Whisper) -> None:
         self._whisper = whisper
 
     async def show_progress(self, progress: Progress) -> None:
@@ -171,21 +188,6 @@ class EphemeralSurface:
 
     async def withdraw(self) -> None:
         """Nothing was shown."""
-
-
-def marked(blocks: Sequence[Json], key: str) -> list[Json]:
-    """Blocks of which one tells what they answer, so that another process sees that it is answered."""
-    free = next((index for index, block in enumerate(blocks) if "block_id" not in block), None)
-    return [
-        {**block, "block_id": f"{_MARK}{key}"[:255]} if index == free else block
-        for index, block in enumerate(blocks)
-    ]
-
-
-def is_answer_to(message: Mapping[str, Any], key: str) -> bool:
-    """Whether a message of the bot is the complete answer to a delivery."""
-    mark = f"{_MARK}{key}"[:255]
-    return any(block.get("block_id") == mark for block in message.get("blocks") or ())
 
 
 def _may_link(text: str) -> bool:

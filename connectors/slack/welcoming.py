@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.context.ack.async_ack import AsyncAck
 
+from connectors.commands import Ask
 from connectors.ports import Welcome
+from connectors.reporting import interrupted
 from connectors.slack import names
 from connectors.slack.actions import asked_aloud
 from connectors.slack.answering import Answering
@@ -63,7 +66,7 @@ class HomePage:
         await ack()
         act, question = read_act(body), str(body["actions"][0].get("value") or "")
         key = f"slack:action/{act.trigger}"
-        if await self._desk.take(key, {}):
+        if await self._desk.take(key, interrupted(asdict(act.ticket), Ask(question))):
             self._desk.begin(self._ask(act, question, key), act.ticket, key)
 
     async def _draw(self, ticket: Ticket) -> None:

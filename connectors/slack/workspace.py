@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import ClientConnectorError, ClientSession, ClientTimeout
+from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
@@ -19,6 +20,7 @@ from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web.async_client import AsyncWebClient
 
 from connectors.log import Log
+from connectors.slack.complaints import is_shut_out
 
 API_URL = "https://slack.com/api/"
 _SECONDS = 20
@@ -55,6 +57,18 @@ class Workspaces(Protocol):
     async def find(self, team: str, enterprise: str | None) -> Workspace | None:
         """The workspace; None when the app is not installed there. Raises `SlackApiError`."""
         ...
+
+
+async def may_write(workspace: Workspace, channel: str) -> bool:
+    """Whether the bot is in a channel or a conversation. Raises what Slack raises."""
+    try:
+        said = await workspace.client.conversations_info(channel=channel)
+    except SlackApiError as error:
+        if is_shut_out(error):
+            return False
+        raise
+    # A direct conversation that the bot is shown is its own, and has no `is_member`.
+    return said["channel"].get("is_member") is not False or bool(said["channel"].get("is_im"))
 
 
 class OneWorkspace:

@@ -6,15 +6,15 @@ import asyncio
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import Connection, event, select, update
 from sqlalchemy.engine import URL
 
-from bot.database import Database, deliveries, owners
+from bot.database import Database, JournalError, deliveries, owners
 from bot.inbox import MOST_TRIES, Inbox
 from connectors.ports import Delivery
 
@@ -129,6 +129,47 @@ async def test_what_is_done_is_not_taken_again(inbox: Inbox, other: Inbox) -> No
 
     assert not await inbox.take(delivery())
     assert not await other.take(delivery())
+
+
+async def test_what_was_left_alone_may_be_asked_for_again(inbox: Inbox, other: Inbox) -> None:
+    await inbox.take(delivery())
+    await inbox.release("slack:T/C/1")
+    assert await other.take(delivery())
+    assert not await inbox.take(delivery())
+
+
+async def test_what_was_taken_while_the_database_was_lost_is_not_forgotten(
+    inbox: Inbox, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = database.writing
+
+    @contextmanager
+    def lost_after_commit() -> Iterator[Connection]:
+        with writing() as connection:
+            yield connection
+        raise JournalError("the connection broke")
+
+    monkeypatch.setattr(database, "writing", lost_after_commit)
+    with pytest.raises(JournalError):
+        await inbox.take(delivery(text="Where?"))
+    monkeypatch.undo()
+    assert not await inbox.take(delivery(text="Where?"))
+    assert await inbox.abandoned("slack") == (delivery(text="Where?"),)
+    assert await inbox.abandoned("slack") == ()
+
+
+async def test_it_is_known_whether_another_process_took_over(
+    inbox: Inbox, other: Inbox, database: Database
+) -> None:
+    await inbox.take(delivery())
+    assert await inbox.holds("slack:T/C/1")
+    die(database)
+    await other.abandoned("slack")
+    assert not await inbox.holds("slack:T/C/1")
+    assert await other.holds("slack:T/C/1")
+    await inbox.finish("slack:T/C/1")
+    die(database)
+    assert await inbox.abandoned("slack") == (delivery(),)
 
 
 async def test_what_a_living_process_took_is_not_abandoned(inbox: Inbox, other: Inbox) -> None:

@@ -124,9 +124,13 @@ class Gate:
 
 
 class ScriptedAdministering:
-    """The port `Administering`: admins are workspace admins; a reindex goes on until it is let go."""
+    """The port `Administering`: admins are workspace admins; a reindex goes on until it is let go.
+
+    A `silent` one shows no progress.
+    """
 
     def __init__(self) -> None:
+        self.silent = False
         self.given: list[tuple[Command, Asker, Place, str]] = []
         self.done = asyncio.Event()
         self.broken_off = 0
@@ -143,7 +147,8 @@ class ScriptedAdministering:
                 number = 0
                 while not self.done.is_set():
                     number += 1
-                    yield Progress(f"{number} of 800 documents")
+                    if not self.silent:
+                        yield Progress(f"{number} of 800 documents")
                     await asyncio.sleep(0.02)
             except GeneratorExit:
                 self.broken_off += 1

@@ -24,7 +24,8 @@ class Readers:
     def __init__(self, slack: SlackPlatform, session: ClientSession) -> None:
         self.slack = slack
         self.overrides: dict[str, list[str]] = {}
-        self.audience = Audience(People(), self.overrides, Lines(), within=1.0)
+        self.own: list[str] = [slack.team.id]
+        self.audience = Audience(People(), self.overrides, Lines(), self.own, within=1.0)
         self.workspace = OneWorkspace(web_client(slack.team.token, slack.api_url, session, Lines()))
 
     async def asker(self, user: str, home_team: str | None = None) -> Asker:
@@ -67,6 +68,19 @@ async def test_whoever_is_no_full_member_holds_public_alone(readers: Readers, ki
 
 async def test_a_person_of_another_workspace_holds_public_alone(readers: Readers) -> None:
     assert (await readers.asker(readers.slack.user("Ada"), "T0OTHER")).principals == {PUBLIC}
+
+
+@pytest.mark.parametrize("kind", ["member", "admin", "owner"])
+async def test_nobody_of_a_workspace_that_is_not_the_teams_own_holds_more_than_public(
+    readers: Readers, kind: Any
+) -> None:
+    readers.own.clear()
+    eve = readers.slack.user("Eve", kind=kind)
+    readers.slack.group("support", [eve])
+    room = readers.slack.channel("room", [eve], private=True)
+    readers.overrides[room] = ["group:support"]
+    assert (await readers.asker(eve)).principals == {PUBLIC}
+    assert (await readers.place(room)).principals == {PUBLIC}
 
 
 async def test_an_unknown_person_holds_public_alone(readers: Readers) -> None:

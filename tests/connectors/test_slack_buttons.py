@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from slack_hall import TEXT, Hall
+import pytest
+from slack_hall import TEXT, Gate, Hall
 from slack_platform import Shown, SlackPlatform
 
 from connectors.ports import Judgement
@@ -101,11 +102,24 @@ async def test_the_expert_is_called_into_the_thread_once(slack: SlackPlatform, h
         for _ in range(2):
             await slack.press(ada, help_, answer.ts, "lorebot_person")
         await slack.until(lambda: len(slack.answers(help_, str(answer.thread_ts))) == 2)
-        await slack.settled()
+        await slack.until(lambda: slack.whispers)
         called = slack.answers(help_, str(answer.thread_ts))[-1]
     assert "<@U0EXPERT>" in called.words
     assert QUESTION in called.words
+    assert "called to this answer already" in slack.whispers[0]["text"]
     assert len(slack.answers(help_, str(answer.thread_ts))) == 2
+
+
+async def test_a_button_whose_work_failed_can_be_pressed_again(slack: SlackPlatform, hall: Hall) -> None:
+    async with hall.connected(slack):
+        ada, help_, answer = await asked(slack, hall)
+        slack.fail("chat.postMessage", "internal_error", times=1)
+        await slack.press(ada, help_, answer.ts, "lorebot_person")
+        await slack.until(lambda: slack.whispers)
+        await slack.press(ada, help_, answer.ts, "lorebot_person")
+        await slack.until(lambda: len(slack.answers(help_, str(answer.thread_ts))) == 2)
+    (line,) = [line for line in hall.log.of("error") if "reference" in line]
+    assert line["reference"] in slack.whispers[0]["text"]
 
 
 async def test_a_shared_answer_is_asked_again_for_those_who_read_the_channel(
@@ -148,6 +162,42 @@ async def test_the_shortcut_answers_a_message_in_its_thread(slack: SlackPlatform
     assert (question.text, question.asker.id) == (QUESTION, ada)
 
 
+async def test_where_it_is_no_member_the_shortcut_is_answered_for_the_askers_eyes(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    async with hall.connected(slack):
+        ada, bo = slack.user("Ada"), slack.user("Bo")
+        closed = slack.channel("closed", [ada, bo], bot=False)
+        root = slack.put(closed, bo, QUESTION)["ts"]
+        await slack.shortcut(ada, closed, root, "lorebot_answer_this")
+        private = await _whisper(slack, closed, ada)
+        before = slack.visible(closed, user=ada)
+        await slack.press(ada, closed, private.ts, "lorebot_share")
+        await slack.until(lambda: "then share" in slack.visible(closed, user=ada)[-1].words)
+        slack.members[closed].add(slack.team.bot_user)
+        await slack.press(ada, closed, private.ts, "lorebot_share")
+        await slack.until(lambda: _is_shown(slack, closed))
+    assert "I am not in this channel" in before[1].words
+    assert TEXT in private.words
+    assert hall.engine.asked[0].place.principals is None
+    assert not any("reference" in line for line in hall.log.of("error"))
+
+
+async def test_where_it_may_no_longer_write_the_asker_gets_the_answer_alone(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    gate = Gate()
+    hall.engine.script = gate.script
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        help_ = slack.channel("help", [ada])
+        await slack.mention(ada, help_, QUESTION)
+        await slack.until(lambda: hall.engine.at_work)
+        slack.members[help_].discard(slack.team.bot_user)
+        gate.opened.set()
+        await slack.until(lambda: _is_shown(slack, slack.im(ada)))
+
+
 async def test_the_reaction_asks_for_an_answer_once(slack: SlackPlatform, hall: Hall) -> None:
     async with hall.connected(slack):
         ada, bo = slack.user("Ada"), slack.user("Bo")
@@ -170,6 +220,41 @@ async def test_a_file_comes_with_the_question(slack: SlackPlatform, hall: Hall) 
         await complete(slack, help_, said.ts)
     (attachment,) = hall.engine.asked[0].attachments
     assert (attachment.name, attachment.content) == ("plan.txt", b"Row C is closed in June.")
+
+
+async def test_a_file_of_another_company_is_looked_up_first(slack: SlackPlatform, hall: Hall) -> None:
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        partners = slack.channel("partners", [ada], is_ext_shared=True)
+        plan = slack.file("plan.txt", b"Row C is closed in June.", file_access="check_file_info")
+        said = await slack.mention(ada, partners, "Is row C open?", files=[plan])
+        await complete(slack, partners, said.ts)
+    assert [one.name for one in hall.engine.asked[0].attachments] == ["plan.txt"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://files.slack.com@evil.example/x",
+        "https://files.slack.com:8443/x",
+        "https://files.slack.com.evil.example/x",
+        "http://files.slack.com/x",
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+    ],
+)
+async def test_a_file_that_does_not_lie_in_slack_is_not_fetched(
+    slack: SlackPlatform, hall: Hall, url: str
+) -> None:
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        help_ = slack.channel("help", [ada])
+        plan = slack.file("plan.txt", b"", url_private=url, url_private_download=url)
+        said = await slack.mention(ada, help_, "Is row C open?", files=[plan])
+        await slack.until(
+            lambda: any("it does not lie in Slack" in one.words for one in slack.answers(help_, said.ts))
+        )
+    assert hall.engine.asked[0].attachments == ()
 
 
 async def test_a_file_that_cannot_be_read_is_named(slack: SlackPlatform, hall: Hall) -> None:

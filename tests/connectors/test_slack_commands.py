@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from slack_hall import HANDBOOK, Hall
 from slack_platform import Shown, SlackPlatform
 
@@ -111,6 +113,47 @@ async def test_a_long_command_can_be_cancelled_with_a_button(slack: SlackPlatfor
         await slack.press(ada, direct, ts, "lorebot_cancel")
         await slack.until(lambda: "Cancelled" in slack.message(direct, ts).words)
     assert hall.administering.broken_off == 1
+
+
+async def test_a_command_goes_on_when_its_progress_cannot_be_shown(slack: SlackPlatform, hall: Hall) -> None:
+    async with hall.connected(slack):
+        ada = slack.user("Ada", kind="admin")
+        help_ = slack.channel("help", [ada])
+        direct, ts = await reindexing(slack, ada, help_)
+        del slack.messages[direct][ts]
+        await slack.until(lambda: any(call.error for call in slack.called("chat.update")))
+        hall.administering.done.set()
+        await whispered(slack, help_, ada, "Done: Reindex")
+    assert hall.administering.broken_off == 0
+    assert not any("reference" in line for line in hall.log.of("error"))
+
+
+async def test_who_gave_no_command_is_told_who_may_cancel_it(slack: SlackPlatform, hall: Hall) -> None:
+    async with hall.connected(slack):
+        ada, bo = slack.user("Ada", kind="admin"), slack.user("Bo")
+        help_ = slack.channel("help", [ada, bo])
+        direct, ts = await reindexing(slack, ada, help_)
+        slack.members[direct].add(bo)
+        await slack.press(bo, direct, ts, "lorebot_cancel")
+        await whispered(slack, direct, bo, f"Only <@{ada}> and admins may cancel that.")
+        hall.administering.done.set()
+
+
+async def test_a_command_that_the_end_of_the_process_cuts_off_is_not_lost_in_silence(
+    slack: SlackPlatform, hall: Hall, tmp_path: Path
+) -> None:
+    hall.administering.silent = True
+    ada = slack.user("Ada", kind="admin")
+    help_ = slack.channel("help", [ada])
+    async with hall.connected(slack):
+        await slack.slash(ada, help_, "reindex office")
+        await slack.until(lambda: hall.administering.given)
+    other = Hall(tmp_path)
+    try:
+        async with other.connected(slack):
+            await whispered(slack, help_, ada, "I was restarted while I did")
+    finally:
+        other.close()
 
 
 async def test_a_destructive_command_asks_first(slack: SlackPlatform, hall: Hall) -> None:

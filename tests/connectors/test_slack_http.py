@@ -78,6 +78,35 @@ async def test_each_workspace_that_installs_the_app_is_answered_with_its_own_tok
     assert {question.place.workspace for question in hall.engine.asked} == {"T0001", "T0002"}
 
 
+async def test_who_installs_the_app_elsewhere_is_a_stranger(
+    slack: SlackPlatform, hall: Hall, tmp_path: Path
+) -> None:
+    hall.options["own"] = [slack.team.id]
+    other = slack.install("T0002", "Beta")
+    async with installed(slack, hall, tmp_path) as address:
+        for team in (slack.team.id, other.id):
+            await install(slack, address, team)
+        ada, eve = slack.user("Ada"), slack.user("Eve", kind="owner", team_id=other.id)
+        slack.group("board", [eve], team_id=other.id)
+        for person in (ada, eve):
+            await slack.dm(person, QUESTION)
+        await slack.until(lambda: len(hall.engine.asked) == 2)
+    held = {question.asker.id: question.asker.principals for question in hall.engine.asked}
+    assert "everyone" in held[ada]
+    assert held[eve] == {"public"}
+
+
+async def test_no_workspace_is_trusted_that_the_settings_do_not_name(
+    slack: SlackPlatform, hall: Hall, tmp_path: Path
+) -> None:
+    async with installed(slack, hall, tmp_path) as address:
+        await install(slack, address, slack.team.id)
+        await slack.dm(slack.user("Ada", kind="admin"), QUESTION)
+        await slack.until(lambda: hall.engine.asked)
+    assert hall.engine.asked[0].asker.principals == {"public"}
+    assert any("[slack] workspaces" in line["event"] for line in hall.log.of("warning"))
+
+
 async def test_a_stranger_cannot_finish_somebodys_installation(
     slack: SlackPlatform, hall: Hall, tmp_path: Path
 ) -> None:

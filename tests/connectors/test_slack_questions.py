@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 from slack_hall import Gate, Hall, answer_to, speak
 from slack_platform import SlackPlatform
+from sqlalchemy import update
 
+from bot.database import JournalError, owners
+from bot.inbox import Inbox
 from connectors.conversation import AnswerEvent, Place, Question, QuestionRefusedError
+from connectors.ports import Delivery
+from connectors.slack.heard import Heard
+from connectors.slack.progress_view import text_chunk
+from connectors.slack.streaming import GrowingMessage, Thread
+from connectors.slack.workspace import open_session, web_client
 
 QUESTION = "Where do visitors park?"
 
@@ -253,6 +261,67 @@ async def test_a_deleted_question_stops_its_answer(slack: SlackPlatform, hall: H
         await slack.until(lambda: not slack.answers(help_, said.ts))
 
 
+@pytest.mark.parametrize("change", ["edit", "delete"])
+async def test_a_change_counts_also_while_slack_is_asked_about_the_thread(
+    slack: SlackPlatform, hall: Hall, change: str
+) -> None:
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        help_ = slack.channel("help", [ada])
+        root = await slack.mention(ada, help_, QUESTION)
+        await answered(slack, help_, root.ts)
+        slack.delay("conversations.replies", 0.5, times=1)
+        said = await slack.say(ada, help_, "And on Sunday?", thread_ts=root.ts)
+        await said.acked()
+        if change == "edit":
+            told = await slack.edit(help_, said.ts, "And on Monday?")
+        else:
+            told = await slack.delete(help_, said.ts)
+        await slack.until(lambda: told.state == "acked")
+        if change == "edit":
+            await answered(slack, help_, root.ts, 2)
+        else:
+            assert await silent(slack, hall, ada, help_)
+    texts = [question.text for question in hall.engine.asked]
+    assert "And on Sunday?" not in texts
+    assert ("And on Monday?" in texts) == (change == "edit")
+
+
+async def test_what_was_left_alone_is_answered_when_somebody_points_at_it(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    async with hall.connected(slack):
+        ada, bo = slack.user("Ada"), slack.user("Bo")
+        help_ = slack.channel("help", [ada, bo])
+        root = await slack.mention(ada, help_, QUESTION)
+        await answered(slack, help_, root.ts)
+        await slack.say(bo, help_, f"<@{ada}> since May.", thread_ts=root.ts)
+        said = await slack.say(ada, help_, "And the key?", thread_ts=root.ts)
+        assert await silent(slack, hall, ada, help_)
+        await slack.react(bo, help_, said.ts, "question")
+        await answered(slack, help_, root.ts, 2)
+    assert hall.engine.asked[-1].text == "And the key?"
+
+
+async def test_what_it_was_not_sure_of_is_answered_when_somebody_points_at_it(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    async def unsure(question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        async for event in speak(question, answer_to(question, confidence=0.3)):
+            yield event
+
+    hall.engine.script = unsure
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        help_ = slack.channel("help", [ada])
+        hall.manners.set_mode(_place(slack, help_), "auto", "slack:U1")
+        said = await slack.say(ada, help_, QUESTION)
+        await slack.until(lambda: hall.engine.asked)
+        assert await silent(slack, hall, ada, help_)
+        await slack.react(ada, help_, said.ts, "question")
+        await answered(slack, help_, said.ts)
+
+
 async def test_who_waits_is_told_the_place_in_the_queue(slack: SlackPlatform, hall: Hall) -> None:
     gate = Gate()
     hall.engine.script = gate.script
@@ -306,6 +375,41 @@ async def test_an_exception_ends_as_one_line_with_a_reference_that_the_log_carri
     assert "ZeroDivisionError" in line["error"]
 
 
+async def test_a_question_that_cannot_be_taken_is_said_at_last(
+    slack: SlackPlatform, hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(delivery: Delivery) -> bool:
+        raise JournalError("the disk is full")
+
+    monkeypatch.setattr(hall.inbox, "take", fails)
+    slack.deliveries.ack_timeout = 0.1
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        said = await slack.dm(ada, QUESTION)
+        await slack.until(lambda: slack.whispers)
+        await said.acked()
+    (whisper,) = slack.whispers
+    (line,) = [line for line in hall.log.of("error") if "reference" in line]
+    assert line["reference"] in whisper["text"]
+    assert "the disk is full" in line["error"]
+
+
+async def test_what_another_version_left_in_another_form_keeps_nothing_else_back(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    killed = Inbox(hall.journal.database, print, lease_seconds=0.0)
+    ada = slack.user("Ada")
+    help_ = slack.channel("help", [ada])
+    root = slack.put(help_, ada, QUESTION)["ts"]
+    heard = _heard(slack, help_, root, ada)
+    await killed.take(Delivery("slack:1", "slack", {"how": "mention", "other": "form"}))
+    await killed.take(Delivery(heard.key, "slack", heard.as_payload()))
+    async with hall.connected(slack):
+        await answered(slack, help_, root)
+    killed.close()
+    assert await hall.inbox.abandoned("slack") == ()
+
+
 async def test_what_a_dead_process_left_is_taken_up(slack: SlackPlatform, hall: Hall, tmp_path: Path) -> None:
     gate = Gate()
     hall.engine.script = gate.script
@@ -325,6 +429,78 @@ async def test_what_a_dead_process_left_is_taken_up(slack: SlackPlatform, hall: 
             gate.opened.set()
             other.close()
     assert [question.text for question in other.engine.asked] == [QUESTION]
+
+
+async def test_half_an_answer_of_a_dead_process_makes_room_for_the_whole_one(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    killed = Inbox(hall.journal.database, print, lease_seconds=0.0)
+    ada = slack.user("Ada")
+    help_ = slack.channel("help", [ada])
+    root = slack.put(help_, ada, QUESTION)["ts"]
+    async with open_session() as session:
+        client = web_client(slack.team.token, slack.api_url, session, hall.log)
+        half = GrowingMessage(client, Thread(help_, root, ada, slack.team.id, slack.team.bot_user))
+        await half.grow([text_chunk("Visitors park")], "Visitors park")
+    heard = _heard(slack, help_, root, ada)
+    await killed.take(Delivery(heard.key, "slack", heard.as_payload()))
+    async with hall.connected(slack):
+        await answered(slack, help_, root)
+    (shown,) = slack.answers(help_, root)
+    killed.close()
+    assert "row C" in shown.words
+
+
+@pytest.mark.parametrize("change", ["edited", "deleted"])
+async def test_what_became_of_a_question_while_nobody_listened_counts(
+    slack: SlackPlatform, hall: Hall, change: str
+) -> None:
+    killed = Inbox(hall.journal.database, print, lease_seconds=0.0)
+    ada = slack.user("Ada")
+    help_ = slack.channel("help", [ada])
+    root = slack.put(help_, ada, "Where do vistors parc?")["ts"]
+    heard = _heard(slack, help_, root, ada)
+    await killed.take(Delivery(heard.key, "slack", heard.as_payload()))
+    if change == "edited":
+        slack.messages[help_][root] |= {
+            "text": f"<@{slack.team.bot_user}> {QUESTION}",
+            "edited": {"user": ada},
+        }
+    else:
+        del slack.messages[help_][root]
+    async with hall.connected(slack):
+        await answered(slack, help_, (await slack.mention(ada, help_, "Other?")).ts)
+        await slack.until(lambda: change == "deleted" or len(hall.engine.asked) == 2)
+    killed.close()
+    expected = ["Other?", QUESTION] if change == "edited" else ["Other?"]
+    assert sorted(question.text for question in hall.engine.asked) == expected
+    assert await hall.inbox.abandoned("slack") == ()
+
+
+async def test_whoever_lost_a_question_to_another_process_leaves_the_answer_to_it(
+    slack: SlackPlatform, hall: Hall
+) -> None:
+    gate = Gate()
+    hall.engine.script = gate.script
+    other = Inbox(hall.journal.database, print)
+    async with hall.connected(slack):
+        ada = slack.user("Ada")
+        help_ = slack.channel("help", [ada])
+        said = await slack.mention(ada, help_, QUESTION)
+        await slack.until(lambda: any("row C" in shown.words for shown in slack.answers(help_, said.ts)))
+        with hall.journal.database.writing() as connection:
+            connection.execute(update(owners).values(alive_until=0.0))
+        (taken,) = await other.abandoned("slack")
+        gate.opened.set()
+        await slack.until(lambda: not hall.engine.at_work)
+        await slack.until(lambda: not slack.answers(help_, said.ts))
+    other.close()
+    assert taken.key == f"slack:{slack.team.id}/{help_}/{said.ts}"
+
+
+def _heard(slack: SlackPlatform, channel: str, ts: str, user: str) -> Heard:
+    where = (slack.team.id, None, channel, ts, ts, False)
+    return Heard("mention", *where, user, None, slack.messages[channel][ts]["text"], False, False)
 
 
 def _place(slack: SlackPlatform, channel: str) -> Place:

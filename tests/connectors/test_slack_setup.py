@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from slack_hall import Lines
+from slack_hall import Hall, Lines
 from slack_platform import SlackPlatform
 
 from bot.connecting import missing_for_slack
+from connectors.slack import running
 from connectors.slack.check import Checked, check
 
 
@@ -53,6 +54,21 @@ async def test_a_revoked_token_says_so(slack: SlackPlatform) -> None:
     assert "was revoked" in (await checked(slack))["bot token"].fix
 
 
+@pytest.mark.parametrize("which", ["bot", "app"])
+async def test_a_token_that_is_taken_away_while_it_works_ends_it_with_the_way_to_mend_it(
+    slack: SlackPlatform, hall: Hall, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.setattr(running, "_CHECK_EVERY_SECONDS", 0.05)
+    async with hall.connected(slack) as service:
+        if which == "bot":
+            slack.team.revoked = True
+        else:
+            slack.app_token = "xapp-another"
+            slack.cut()
+        with pytest.raises(running.SlackRefusedError, match=f"SLACK_{which.upper()}_TOKEN"):
+            await service
+
+
 @pytest.mark.parametrize(
     ("names", "missing"),
     [
@@ -63,6 +79,7 @@ async def test_a_revoked_token_says_so(slack: SlackPlatform) -> None:
         ("SIGNING_SECRET BOT_TOKEN", ()),
         ("SIGNING_SECRET CLIENT_ID CLIENT_SECRET", ()),
         ("SIGNING_SECRET CLIENT_ID", ("SLACK_CLIENT_SECRET",)),
+        ("CLIENT_ID CLIENT_SECRET", ("SLACK_SIGNING_SECRET",)),
         ("SIGNING_SECRET", ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")),
     ],
 )

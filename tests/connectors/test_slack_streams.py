@@ -148,6 +148,27 @@ async def test_a_connection_that_breaks_does_not_cut_the_answer_nor_double_its_t
     assert read(shown).count("The barrier opens with code 4711") == 1
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_broken_connection_takes_nothing_from_what_was_said_before(
+    slack: SlackPlatform, hall: Hall, when: str
+) -> None:
+    hall.engine.script = saying(LONG)
+    async with hall.connected(slack):
+        channel, ts = await ask(slack)
+        await slack.until(
+            lambda: "Handbook › Parking" in "".join(m.words for m in slack.answers(channel, ts))
+        )
+        earlier = [shown.words for shown in slack.answers(channel, ts)]
+        slack.lose("chat.startStream", when, times=1)
+        hall.engine.script = saying(TEXT)
+        again = await slack.mention(slack.user("Bo"), channel, QUESTION, thread_ts=ts)
+        await slack.until(lambda: TEXT in slack.answers(channel, ts)[-1].words)
+    shown = [shown.words for shown in slack.answers(channel, ts)]
+    assert again.ts > ts
+    assert shown[: len(earlier)] == earlier
+    assert len(shown) == len(earlier) + 1
+
+
 async def test_when_nothing_can_be_posted_it_tries_again_until_it_can(
     slack: SlackPlatform, hall: Hall
 ) -> None:

@@ -42,8 +42,15 @@ def _seen_message(asked: Asked, channel: str, message: Json) -> Json:
     counted = world.reactions.get((channel, ts), {})
     reactions = [{"name": name, "users": users, "count": len(users)} for name, users in counted.items()]
     stream = world.streams.get((channel, ts))
-    text = {"text": stream.text, "blocks": stream.blocks} if stream and not stream.rewritten else {}
-    return {**message, **text, **thread, **({"reactions": reactions} if reactions else {})}
+    blocks = message.get("blocks") or []
+    text = {}
+    if stream and not stream.rewritten:
+        said = [{"type": "rich_text", "elements": []}] if stream.text else []
+        text, blocks = {"text": stream.text}, [*said, *stream.blocks]
+    # Slack names what the app did not name.
+    named = [{"block_id": f"b{number}", **block} for number, block in enumerate(blocks)]
+    seen = {**message, **text, **thread, **({"reactions": reactions} if reactions else {})}
+    return seen | ({"blocks": named} if named else {})
 
 
 def _history(asked: Asked) -> Json:
@@ -64,10 +71,20 @@ def _replies(asked: Asked) -> Json:
     channel, p, world = reached(asked), asked.p, asked.world
     require(p.get("ts") in world.messages[channel], "thread_not_found")
     parent = world.messages[channel][p["ts"]].get("thread_ts") or p["ts"]
+    if parent != p["ts"]:
+        # Of a reply Slack shows the reply alone.
+        return _page("messages", [_seen_message(asked, channel, world.messages[channel][p["ts"]])], p)
     stamps = [parent, *world.threads.get((channel, parent), ())]
     found = [world.messages[channel][ts] for ts in stamps if ts in world.messages[channel]]
-    oldest = float(p.get("oldest") or 0)
-    kept = [m for m in found if float(m["ts"]) > oldest or m["ts"] == parent]
+    oldest, latest = str(p.get("oldest") or "0"), str(p.get("latest") or "9" * 12)
+    inclusive = _true(p.get("inclusive"))
+    kept = [
+        m
+        for m in found
+        if m["ts"] == parent
+        or float(oldest) < float(m["ts"]) < float(latest)
+        or (inclusive and m["ts"] in (oldest, latest))
+    ]
     return _page("messages", [_seen_message(asked, channel, message) for message in kept], p)
 
 
