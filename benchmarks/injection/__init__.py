@@ -1,0 +1,1 @@
+"""How well Lorebot withstands poisoned documents and messages."""
