@@ -1,6 +1,8 @@
 """How the Slack connector bears load: a local Slack, the real client, and an engine that only waits.
 
     python -m benchmarks.slack burst --questions 50    how soon Slack is told, and people see something
+    python -m benchmarks.slack crowd --things 200      how soon Slack is told of messages, commands, buttons
+                                                       that come at once while a model computes
     python -m benchmarks.slack unrest --events 5000    what is lost or doubled when connections break
     python -m benchmarks.slack race --events 1000      two processes, one journal, three deliveries each
 
@@ -25,11 +27,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 _TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(_TESTS / "servers"), str(_TESTS / "connectors")]
 
 from slack_hall import Hall, Script, answer_to  # noqa: E402
-from slack_platform import SlackPlatform, slack_platform  # noqa: E402
+from slack_platform import Shown, SlackPlatform, slack_platform  # noqa: E402
 
 from connectors.conversation import (  # noqa: E402
     Answered,
@@ -56,6 +60,22 @@ def working(seconds: float) -> Script:
     return script
 
 
+def computing(seconds: float) -> Script:
+    """A script that computes so long for each answer, as a model does: in a thread, on the processor."""
+
+    def compute() -> None:
+        until, numbers = time.monotonic() + seconds, np.ones((400, 400), np.float32)
+        while time.monotonic() < until:
+            numbers @ numbers
+
+    async def script(question: Question) -> AsyncGenerator[AnswerEvent, None]:
+        yield Progress("Searching 1,240 passages")
+        await asyncio.to_thread(compute)
+        yield Answered(answer_to(question))
+
+    return script
+
+
 async def burst(questions: int, work: float) -> dict[str, Any]:
     """Ask so many questions at once, each by another person."""
     with _hall(work) as hall:
@@ -74,6 +94,37 @@ async def burst(questions: int, work: float) -> dict[str, Any]:
                 "first_sign_p50": round(_quantile(signs, 0.5), 3),
                 "first_sign_p99": round(_quantile(signs, 0.99), 3),
                 "all_answered": round(time.monotonic() - began, 1),
+            }
+
+
+async def crowd(things: int, work: float) -> dict[str, Any]:
+    """Let so many things come at once, a third of them each messages, commands and buttons."""
+    with _hall(work) as hall:
+        async with slack_platform() as slack, hall.connected(slack):
+            people = [slack.user(f"P{number}") for number in range(things // 3)]
+            channel = slack.channel("help", people)
+            said = await slack.mention(people[0], channel, "Where?")
+            await slack.until(lambda: any(map(_pressable, slack.answers(channel, said.ts))), CEILING_SECONDS)
+            answer = next(filter(_pressable, slack.answers(channel, said.ts)))
+            before = len(slack.deliveries.all)
+            hall.engine.script = computing(work)
+            await asyncio.gather(
+                *(slack.dm(person, "Where?") for person in people),
+                *(slack.slash(person, channel, "ask Where?") for person in people),
+                *(
+                    slack.press(person, channel, answer.ts, "lorebot_feedback", "positive")
+                    for person in people
+                ),
+            )
+            came = slack.deliveries.all[before:]
+            await slack.until(lambda: all(one.done.is_set() for one in came), CEILING_SECONDS)
+            acks = [one.ack_seconds for one in came if one.ack_seconds is not None]
+            return {
+                "things": len(came),
+                "ack_p50": round(_quantile(acks, 0.5), 3),
+                "ack_p99": round(_quantile(acks, 0.99), 3),
+                "ack_worst": round(max(acks), 3),
+                "late": sum(len(one.attempts) > 1 or one.state != "acked" for one in came),
             }
 
 
@@ -162,6 +213,10 @@ def _counted(slack: SlackPlatform, channel: str, asked: list[str]) -> dict[str, 
     }
 
 
+def _pressable(shown: Shown) -> bool:
+    return bool(shown.elements("feedback_buttons"))
+
+
 @contextmanager
 def _hall(work: float, **options: Any) -> Iterator[Hall]:
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +239,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="load", required=True)
     for name, size, default in (
         ("burst", "questions", 50),
+        ("crowd", "things", 200),
         ("unrest", "events", 5000),
         ("race", "events", 1000),
     ):
@@ -204,6 +260,8 @@ def main() -> None:
         return
     if given.load == "burst":
         measured = asyncio.run(burst(given.questions, given.work))
+    elif given.load == "crowd":
+        measured = asyncio.run(crowd(given.things, given.work))
     elif given.load == "unrest":
         measured = asyncio.run(unrest(given.events, given.work, given.seed))
     else:
