@@ -9,6 +9,7 @@ from typing import Any
 
 from connectors.asking import Questions, failure_line
 from connectors.log import Log
+from connectors.ports import Delivery, Inbox
 from connectors.reference import new_reference, reference_of, working_on
 
 # What has begun is finished when the process is told to end; orchestrators wait about 30 seconds.
@@ -48,6 +49,19 @@ class Background:
         task = self.begin(work, tell)
         self._runs[run] = (starter, task)
         task.add_done_callback(lambda task: self._runs.pop(run, None))
+
+    async def begin_again(self, inbox: Inbox, begin: Callable[[Delivery], bool]) -> None:
+        """Take over what processes left that have died; `begin` is whether something is to be done."""
+        for delivery in await inbox.abandoned(self._platform):
+            self._log.info("taking up what another process left", key=delivery.key)
+            try:
+                is_begun = begin(delivery)
+            except (KeyError, TypeError) as error:
+                # Another version of Lorebot may have left it in another form.
+                self._log.error("delivery not understood", key=delivery.key, error=self._explain(error))
+                is_begun = False
+            if not is_begun:
+                await self._questions.finished(delivery.key)
 
     def run_of(self, run: str) -> str | None:
         """Who started a run that is on in this process."""

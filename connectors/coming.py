@@ -24,7 +24,7 @@ class Coming:
         self._questions = questions
         self._coming: dict[str, _Coming] = {}
 
-    def awaiting(self, key: str, work: Work) -> Work:
+    def awaiting(self, key: str, work: Work) -> Coroutine[Any, Any, None]:
         """Work on the message of a key, what becomes of which is noted from now on."""
         self._coming.setdefault(key, _Coming())
 
@@ -34,7 +34,7 @@ class Coming:
             finally:
                 self._coming.pop(key, None)
 
-        return awaited
+        return awaited()
 
     def edited(self, key: str, text: str) -> None:
         """A message was edited; it counts until the answer to it begins."""

@@ -10,13 +10,12 @@ import discord
 
 from connectors.asking import Asking, OnlyWhenSure, Surface
 from connectors.attention import Attention
-from connectors.coming import Coming
+from connectors.coming import Coming, Work
 from connectors.commands import BeQuiet, Wake
 from connectors.conversation import Question
 from connectors.discord.boards import CALL_ERRORS, Board, ChannelBoard, InteractionBoard, quietly
-from connectors.discord.complaints import explain
 from connectors.discord.desk import Desk
-from connectors.discord.heard import PLATFORM, Heard, Ticket, conversation, message_key, shared_files, spoken
+from connectors.discord.heard import Heard, Ticket, conversation, message_key, shared_files, spoken
 from connectors.discord.names import answer_id
 from connectors.discord.notices import refused
 from connectors.discord.surface import BoardSurface
@@ -49,38 +48,29 @@ class Answering:
         if heard.how not in ("thread", "overheard"):
             self.take(heard)
         elif not await self._is_quiet_above(heard) and await self._desk.take(heard.key, heard.as_payload()):
-            self.begin(heard)
+            self._begin(heard, partial(self._answer, heard))
 
     def take(self, heard: Heard) -> None:
         """Answer a question, if it is for this process to answer."""
-        work = self.coming.awaiting(heard.key, partial(self._answer, heard))
-        self._desk.begin_once(heard.key, heard.as_payload(), heard.ticket, work)
+        self._begin(heard, partial(self._take, heard))
 
-    def begin(self, heard: Heard) -> None:
-        """Answer a question that was taken."""
-        work = self.coming.awaiting(heard.key, partial(self._answer, heard))
-        self._desk.begin(work(), heard.ticket, heard.key)
+    def _begin(self, heard: Heard, work: Work) -> None:
+        self._desk.begin(self.coming.awaiting(heard.key, work), heard.ticket, heard.key)
+
+    async def _take(self, heard: Heard) -> None:
+        if await self._desk.take(heard.key, heard.as_payload()):
+            await self._answer(heard)
 
     async def take_up(self) -> None:
         """Answer what processes left that have died."""
-        for delivery in await self._desk.ports.inbox.abandoned(PLATFORM):
-            self._desk.log.info("taking up what another process left", key=delivery.key)
-            try:
-                is_begun = self._begin_again(delivery)
-            except (KeyError, TypeError) as error:
-                # Another version of Lorebot may have left it in another form.
-                self._desk.log.error("delivery not understood", key=delivery.key, error=explain(error))
-                is_begun = False
-            if not is_begun:
-                await self._desk.questions.finished(delivery.key)
+        await self._desk.background.begin_again(self._desk.ports.inbox, self._begin_again)
 
     def _begin_again(self, delivery: Delivery) -> bool:
         """Whether something is to be done; who pressed a button may do it again."""
         desk, key = self._desk, delivery.key
         if "how" in delivery.payload:
             heard = Heard.from_payload(delivery.payload)
-            work = self.coming.awaiting(key, partial(self._take_up, heard))
-            desk.begin(work(), heard.ticket, key)
+            self._begin(heard, partial(self._take_up, heard))
         elif "command" in delivery.payload:
             ticket = Ticket(**delivery.payload["ticket"])
             line = restarted_line(delivery.payload["command"])

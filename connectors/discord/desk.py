@@ -79,18 +79,14 @@ class Desk:
         """Do something beside, of whose failure the person of the ticket is told."""
         self.background.begin(work, self.teller(ticket), key)
 
-    def begin_once(self, key: str, payload: Mapping[str, Any], ticket: Ticket, work: Work) -> None:
-        """The same if this process is to do it; that the inbox cannot tell is a failure too."""
+    def begin_press(self, key: str, ticket: Ticket, work: Work) -> None:
+        """The same for what a button asks, in one process; after a restart the person may press again."""
 
         async def taken() -> None:
-            if await self.take(key, payload):
-                self.begin(work(), ticket, key)
+            if await self.take(key, {}):
+                await self.to_its_end(key, work())
 
         self.begin(taken(), ticket)
-
-    def begin_press(self, key: str, ticket: Ticket, work: Work) -> None:
-        """The same for what a button asks; after a restart it is for the person to press again."""
-        self.begin_once(key, {}, ticket, lambda: self.to_its_end(key, work()))
 
     async def to_its_end(self, key: str, work: Coroutine[Any, Any, None]) -> None:
         """Do something that was taken, and finish it; what is cut off is left for another process."""
@@ -98,6 +94,15 @@ class Desk:
             await work
         except Exception:
             await self.questions.finished(key)
+            raise
+        await self.questions.finished(key)
+
+    async def once_for_all(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that was taken, and finish it; what fails may be asked for again."""
+        try:
+            await work
+        except Exception:
+            await self.questions.released(key)
             raise
         await self.questions.finished(key)
 

@@ -94,7 +94,7 @@ class AnswerPresses:
         if not await self._desk.take(key, {}):
             await self._desk.say(ticket, CALLED)
             return
-        await self._desk.to_its_end(key, self._call_expert(interaction, answer_id))
+        await self._desk.once_for_all(key, self._call_expert(interaction, answer_id))
 
     async def _call_expert(self, interaction: Pressed, answer_id: str) -> None:
         ticket = read_ticket(interaction)
@@ -113,7 +113,7 @@ class AnswerPresses:
         if not await self._desk.take(key, {}):
             await self._desk.say(ticket, SHARED)
             return
-        await self._desk.to_its_end(key, self._ask_aloud(interaction, answer_id, f"{key}d"))
+        await self._desk.once_for_all(key, self._ask_aloud(interaction, answer_id, f"{key}d"))
 
     async def _ask_aloud(self, interaction: Pressed, answer_id: str, key: str) -> None:
         ticket = read_ticket(interaction)

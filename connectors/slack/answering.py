@@ -16,8 +16,7 @@ from connectors.conversation import Place, Question
 from connectors.grammar import CommandError, parse
 from connectors.ports import Administered, Delivery
 from connectors.reporting import restarted_line
-from connectors.slack.complaints import explain
-from connectors.slack.desk import PLATFORM, Desk, Ticket
+from connectors.slack.desk import Desk, Ticket
 from connectors.slack.heard import Heard, shared_files
 from connectors.slack.marks import is_answer_to
 from connectors.slack.notices import refused
@@ -58,29 +57,20 @@ class Answering:
 
     async def take_up(self) -> None:
         """Answer what processes left that have died."""
-        for delivery in await self._desk.ports.inbox.abandoned(PLATFORM):
-            self._desk.log.info("taking up what another process left", key=delivery.key)
-            try:
-                is_begun = self._begin_again(delivery)
-            except (KeyError, TypeError) as error:
-                # Another version of Lorebot may have left it in another form.
-                self._desk.log.error("delivery not understood", key=delivery.key, error=explain(error))
-                is_begun = False
-            if not is_begun:
-                await self._desk.questions.finished(delivery.key)
+        await self._desk.background.begin_again(self._desk.ports.inbox, self._begin_again)
 
     def begin(self, heard: Heard, whisper: Whisper | None = None, key: str | None = None) -> None:
         """Answer a question that was taken under `key`; `whisper` shows what one person alone is to see."""
         key = key or heard.key
         work = self.coming.awaiting(heard.key, partial(self._answer, heard, key, whisper))
-        self._desk.begin(work(), ticket_of(heard), key)
+        self._desk.begin(work, ticket_of(heard), key)
 
     def _begin_again(self, delivery: Delivery) -> bool:
         """Whether something is to be done."""
         if "how" in delivery.payload:
             heard = Heard.from_payload(delivery.payload)
             work = self.coming.awaiting(heard.key, partial(self._take_up, heard, delivery.key))
-            self._desk.begin(work(), ticket_of(heard), delivery.key)
+            self._desk.begin(work, ticket_of(heard), delivery.key)
         elif "command" in delivery.payload:
             ticket = Ticket(**delivery.payload["ticket"])
             line = restarted_line(delivery.payload["command"])

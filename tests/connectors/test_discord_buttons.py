@@ -89,6 +89,21 @@ async def test_the_expert_is_called_once_and_nobody_else(
     assert [one.pings for one in said_in(discord, thread) if one.pings] == [(eve,)]
 
 
+async def test_a_call_that_failed_can_be_made_again(discord: DiscordPlatform, behind: DiscordHall) -> None:
+    ada, eve = discord.user("Ada"), discord.user("Eve")
+    behind.expert(f"user:{eve}")
+    thread, answer = await _answered(discord, behind, ada)
+    async with behind.on(discord):
+        discord.fail("POST /channels/*/messages", 50013)
+        await discord.press(ada, thread, answer, "Ask a person")
+        await discord.until(
+            lambda: any("Something went wrong" in one.words for one in _private(discord, thread, ada))
+        )
+        await discord.press(ada, thread, answer, "Ask a person")
+        await discord.until(lambda: any(one.pings for one in said_in(discord, thread)))
+    assert [one.pings for one in said_in(discord, thread) if one.pings] == [(eve,)]
+
+
 async def test_a_private_answer_is_shared_by_asking_again_for_all(
     discord: DiscordPlatform, behind: DiscordHall
 ) -> None:

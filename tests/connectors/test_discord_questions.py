@@ -29,6 +29,22 @@ async def test_a_mention_is_answered_in_a_thread_named_after_the_question(
     assert behind.log.of("error") == []
 
 
+async def test_it_types_and_then_says_what_it_does_where_the_answer_will_be(
+    discord: DiscordPlatform, behind: DiscordHall
+) -> None:
+    gate = Gate()
+    behind.engine.script = gate.script
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        asked = await discord.mention(ada, channel, QUESTION)
+        await discord.until(lambda: any("Reading 1 passage" in one.words for one in said_in(discord, asked)))
+        progress = said_in(discord, asked)[0].id
+        gate.opened.set()
+        await discord.until(lambda: complete(discord, asked))
+    assert asked in [place for place, _ in discord.typing]
+    assert [one.id for one in said_in(discord, asked)] == [progress]
+
+
 async def test_where_threads_are_not_wanted_a_mention_is_answered_below_it(
     discord: DiscordPlatform, behind: DiscordHall
 ) -> None:
