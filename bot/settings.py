@@ -112,7 +112,7 @@ class SlackBotSettings(Table):
 class DiscordBotSettings(Table):
     """`[discord]`: how the bot behaves in Discord. `channels` is the mode of channels where none was chosen.
 
-    `guilds` are the ids of the team's servers, all that the bot is in when there are none. `forums` are the
+    `guilds` are the ids of the team's servers, those that the bot is in when there are none. `forums` are the
     ids or names of the forum channels whose new posts are answered of themselves. Without `message_content`
     the bot reads messages that mention it, direct messages and commands alone.
     """
