@@ -24,6 +24,7 @@ from bot.logs import forwarding, open_log
 from bot.probes import Probes, served
 from bot.readiness import Readiness, needs, needs_to_answer
 from bot.redaction import Redaction, secrets_of
+from bot.retention import Retention
 from bot.schedule import parse_schedule
 from bot.settings import ServeSettings, load_settings
 from bot.source_settings import AnySource, FolderSettings
@@ -107,9 +108,11 @@ async def _run(
     connectors = build_connectors(assembly, log, os.environ)
     assembly.metrics.register(LiveMetrics(assembly, bool(connectors), log))
     checks = needs(assembly, threads)
+    keep_days = assembly.settings.journal.keep_days
+    retention = Retention(lambda: assembly.journal.database, keep_days, log)
     if not connectors:
         readiness.begin(checks)
-        await run_services([upkeep.run], stop)
+        await run_services([upkeep.run, retention.run], stop)
         return
     # Names of hosts are looked up and the journal is read in these, which must not wait for long work.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "work"))
@@ -118,7 +121,7 @@ async def _run(
     platforms = [partial(supervise, connector, log) for connector in connectors]
     # What this process took stays its own until the platforms have seen it through.
     async with beside(assembly.inbox.run):
-        await run_services([upkeep.run, warming.run, *platforms], stop)
+        await run_services([upkeep.run, retention.run, warming.run, *platforms], stop)
 
 
 @asynccontextmanager
