@@ -31,6 +31,7 @@ from benchmarks.injection.defences import (
     control_tokens,
     everybody_reads_everything,
     everything_is_evidence,
+    false_alarms,
     hidden_text,
     links_and_mentions,
     orders,
@@ -49,8 +50,13 @@ def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--real", type=int, default=12, help="how many attacks the real model is asked with")
+    options.add_argument(
+        "--docs", type=Path, default=Path("examples/documents"), help="documents that order no model"
+    )
     chosen = options.parse_args()
     os.environ.update(SECRETS)
+    taken, read = false_alarms(chosen.docs)
+    print(f"paragraphs of {chosen.docs} that are taken for orders to a model: {taken} of {read}")
     models = load_settings_or_defaults(None).home / "models"
     with TemporaryDirectory(prefix="lorebot-injection-") as folder, company(Path(folder), models) as poisoned:
         asyncio.run(_print_all(poisoned, attacks(), chosen.real))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from unittest.mock import patch
 from zipfile import ZipFile, is_zipfile
 
@@ -26,6 +27,8 @@ from benchmarks.injection.judging import (
     strings,
     wanted_words,
 )
+from bot.orders import orders_a_model
+from bot.units import units
 from knowledge.conversion import to_markdown
 from knowledge.documents import RawDocument, Reader
 from knowledge.terms import content_stems
@@ -45,7 +48,7 @@ class Row:
 
 
 def hidden_text(attacks: Iterable[Attack]) -> Row:
-    """What nobody sees in a document, in its bytes and in the text that is indexed."""
+    """What nobody sees in a document, in its bytes and in what may become evidence of it."""
     raws = [
         (attack, RawDocument(file_name(attack), file_name(attack), document(attack)))
         for attack in attacks
@@ -56,7 +59,7 @@ def hidden_text(attacks: Iterable[Attack]) -> Row:
         "documents in which a model would read it",
         len(raws),
         sum(_holds(attack, _bare(raw.content)) for attack, raw in raws),
-        sum(_holds(attack, to_markdown(raw).markdown) for attack, raw in raws),
+        sum(_holds(attack, _evidence(raw)) for attack, raw in raws),
     )
 
 
@@ -118,6 +121,17 @@ def control_tokens(outcomes: Iterable[Outcome], tokenizer: ChatTokenizer) -> Row
     )
 
 
+def false_alarms(folder: Path) -> tuple[int, int]:
+    """How many paragraphs of the text files in a folder are taken for orders to a model, and of how many."""
+    paragraphs = [
+        paragraph
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".md", ".txt", ".html", ".rst", ".csv")
+        for paragraph in re.split(r"\n\s*\n", path.read_text(encoding="utf-8"))
+    ]
+    return sum(map(orders_a_model, paragraphs)), len(paragraphs)
+
+
 @contextmanager
 def everything_is_evidence() -> Iterator[None]:
     """Let orders to a model be evidence, for the block."""
@@ -154,6 +168,10 @@ def _bare(content: bytes) -> str:
         with ZipFile(BytesIO(content)) as archive:
             content = archive.read("word/document.xml")
     return re.sub(r"</?w:[^>]*>", "", content.decode())
+
+
+def _evidence(raw: RawDocument) -> str:
+    return "\n".join(f"{unit.heading}\n{unit.lead}\n{unit.text}" for unit in units(to_markdown(raw).markdown))
 
 
 def _holds(attack: Attack, text: str) -> bool:
