@@ -51,13 +51,27 @@ def journal_at(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     """Where a new journal is to be made."""
     if request.param == "sqlite":
         return journal_url(None, tmp_path / "journal.sqlite")
-    made = journal_url(POSTGRES, tmp_path)
+    made = _own_database(journal_url(POSTGRES, tmp_path))
     engine = create_engine(made)
     metadata.drop_all(engine)
     with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
     engine.dispose()
     return made
+
+
+def _own_database(url: URL) -> URL:
+    """The database for the tests of this process, of which pytest-xdist runs several at a time."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return url
+    own = f"{url.database}_{worker}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": own}):
+            connection.execute(text(f'CREATE DATABASE "{own}"'))
+    engine.dispose()
+    return url.set(database=own)
 
 
 Lorebot = Callable[..., Finished]
