@@ -17,7 +17,7 @@ _SHORTEST = 8
 _SECRET_NAME = re.compile(r"(?:^|_)(?:TOKEN|SECRET|PASS|PASSWD|KEY|CREDENTIALS?)(?:_|$)|PASSWORD", re.I)
 
 # The settings' keys that name a variable with a secret, in whichever table.
-_NAMING_KEYS = ("key_env", "token_variable")
+_NAMING_KEYS = ("key_env", "load_key_env", "token_variable")
 
 # Slack's tokens, which installations bring at run time, and passwords inside addresses.
 _KNOWN_SHAPES = (r"xox[a-z]-[\w-]{6,}", r"xapp-[\w-]{6,}", r"(?<=://)[^/\s:@\"']*:[^/\s@\"']+(?=@)")

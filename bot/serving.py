@@ -26,6 +26,7 @@ from bot.readiness import Readiness, needs, needs_to_answer
 from bot.redaction import Redaction, secrets_of
 from bot.retention import Retention
 from bot.schedule import parse_schedule
+from bot.server_metrics import ServerMetrics
 from bot.settings import ServeSettings, load_settings
 from bot.source_settings import AnySource, FolderSettings
 from bot.status import SERVING
@@ -107,6 +108,9 @@ async def _run(
 ) -> None:
     connectors = build_connectors(assembly, log, os.environ)
     assembly.metrics.register(LiveMetrics(assembly, bool(connectors), log))
+    of_servers = ServerMetrics()
+    assembly.server_events.add(of_servers)
+    assembly.metrics.register(of_servers)
     checks = needs(assembly, threads)
     keep_days = assembly.settings.journal.keep_days
     retention = Retention(lambda: assembly.journal.database, keep_days, log)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 from adapters.generation import GenerationError
 
 if TYPE_CHECKING:
+    from httpx import AsyncClient
     from openai import APIStatusError
 
 _LONGEST_REASON = 200
@@ -53,8 +56,22 @@ class Endpoint:
 
     def one_line(self, text: str) -> str:
         """What a server said as one short line, without the key, which some repeat."""
-        line = " ".join(text.split())[:_LONGEST_REASON]
-        return line.replace(self.key, "…") if self.key else line
+        return one_line(text, self.key)
+
+
+def one_line(text: str, secret: str | None) -> str:
+    """Text from outside as one short line, without a secret and without what steers a terminal."""
+    kept = text.replace(secret, "…") if secret else text
+    line = "".join(letter if letter.isprintable() else " " for letter in kept)
+    return " ".join(line.split())[:_LONGEST_REASON]
+
+
+async def open_client(seconds: float, headers: Mapping[str, str]) -> AsyncClient:
+    """A client for what is asked beside the API, directly and not through a proxy."""
+    from httpx import AsyncClient
+
+    # Reading the certificates takes long enough to hold up everything else.
+    return await asyncio.to_thread(AsyncClient, timeout=seconds, headers=headers, trust_env=False)
 
 
 class ServerError(GenerationError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.manifest import AdapterError
 from adapters.registry import InstalledAdapter
-from adapters.remote.endpoint import Endpoint
+from adapters.remote.endpoint import Endpoint, open_client
 from adapters.remote.publishing import Served
 
 
@@ -50,10 +50,9 @@ class LlamaCppVoices:
         import httpx
 
         url = f"{self._endpoint.root}/lora-adapters"
-        times = self._endpoint.timeouts
-        timeout = httpx.Timeout(times.first_token, connect=times.connect)
+        seconds = self._endpoint.timeouts.connect
         try:
-            async with httpx.AsyncClient(timeout=timeout, headers=self._endpoint.headers) as client:
+            async with await open_client(seconds, self._endpoint.headers) as client:
                 response = await client.get(url)
                 response.raise_for_status()
                 entries: Any = response.json()

@@ -72,10 +72,12 @@ class PublishedVoices:
             yield Spoken(served.model, messages, served.extra)
             return
         installed = await asyncio.to_thread(self._registry.resolve, adapter)
-        async with self._publishing:
-            publication = await self._current(installed)
-            publication.users += 1
-            publication.used = self._clock()
+        publication = self._known(voice_name(installed.manifest.hash))
+        if publication is None:
+            async with self._publishing:
+                publication = await self._current(installed)
+        publication.users += 1
+        publication.used = self._clock()
         try:
             yield Spoken(publication.served.model, messages, publication.served.extra)
         finally:
@@ -89,12 +91,19 @@ class PublishedVoices:
         name = voice_name(self._registry.resolve(adapter).manifest.hash)
         return self._published.pop(name, None) is not None
 
-    async def _current(self, installed: InstalledAdapter) -> _Publication:
-        """The voice as the server has it; published and probed when it is not known to have it."""
-        name = voice_name(installed.manifest.hash)
+    def _known(self, name: str) -> _Publication | None:
+        """A voice that the server is known to have."""
         known = self._published.get(name)
         if known and self._clock() < known.until and known.outages == self._server.outages:
             return known
+        return None
+
+    async def _current(self, installed: InstalledAdapter) -> _Publication:
+        """The voice as the server has it; published and probed when it is not known to have it."""
+        name = voice_name(installed.manifest.hash)
+        if fresh := self._known(name):  # another request has published it while this one waited
+            return fresh
+        known = self._published.get(name)
         message, until = self._refused.get(name, ("", 0.0))
         if self._clock() < until:
             raise AdapterError(message)
@@ -126,6 +135,12 @@ class PublishedVoices:
 
     async def _withdraw_unused(self) -> None:
         """Take the voices beyond the most off the server, oldest first; not while they speak."""
+        if len(self._published) <= self._most:
+            return
+        async with self._publishing:
+            await self._withdraw_oldest()
+
+    async def _withdraw_oldest(self) -> None:
         by_age = sorted(self._published, key=lambda name: self._published[name].used)
         for name in by_age[: max(0, len(by_age) - self._most)]:
             if self._published[name].users:

@@ -18,7 +18,7 @@ from adapters.checks import check_files
 from adapters.files import flush_files
 from adapters.manifest import CONFIG_FILE, WEIGHTS_FILE, AdapterError
 from adapters.registry import InstalledAdapter
-from adapters.remote.endpoint import Endpoint
+from adapters.remote.endpoint import Endpoint, one_line, open_client
 
 _HASH_DIGITS = 32
 _LOAD_SECONDS = 120.0
@@ -144,11 +144,10 @@ class LoadEndpoint:
 
     def __init__(self, endpoint: Endpoint, folder: Path, seen_as: str, url: str, key: str | None) -> None:
         self._placing = ResolverFolder(endpoint, folder)
-        self._endpoint = endpoint
         self._seen_as = seen_as.rstrip("/")
         self._url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._secrets = key
+        self._key = key
 
     async def base(self) -> Served:
         """See `Publisher.base`."""
@@ -175,12 +174,11 @@ class LoadEndpoint:
 
         await asyncio.to_thread(_refuse_public, self._url)
         try:
-            async with httpx.AsyncClient(timeout=_LOAD_SECONDS, headers=self._headers) as client:
+            async with await open_client(_LOAD_SECONDS, self._headers) as client:
                 response = await client.post(f"{self._url}/{path}", json=fields)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise AdapterError(f"publishing.load_url {self._url} cannot be reached: {error}.") from error
-        said = self._endpoint.one_line(response.text)
-        return response.status_code, said.replace(self._secrets, "…") if self._secrets else said
+        return response.status_code, one_line(response.text, self._key)
 
 
 def _refuse_public(url: str) -> None:
