@@ -69,10 +69,7 @@ def serve(config: Path | None) -> None:
     choose_sources(assembly.sources, None)
     with _alone(settings.home), forwarding(log), ThreadPoolExecutor(2, "probes") as threads:
         end_at_last = EndAtLast(chosen.shutdown_seconds + _LAST_SECONDS, log)
-        try:
-            asyncio.run(_serve(assembly, log, redaction, threads, end_at_last))
-        finally:
-            end_at_last.cancel()
+        asyncio.run(_serve(assembly, log, redaction, threads, end_at_last))
 
 
 async def _serve(

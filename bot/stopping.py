@@ -36,19 +36,14 @@ class EndAtLast:
     def __init__(self, seconds: float, log: Log) -> None:
         self._seconds = seconds
         self._log = log
-        self._timer: threading.Timer | None = None
 
     def begin(self) -> None:
         """The process was told to end."""
         self._log.info("stopping", at_most_seconds=self._seconds)
-        self._timer = threading.Timer(self._seconds, self._end)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        """It has ended by itself."""
-        if self._timer is not None:
-            self._timer.cancel()
+        # A daemon, which goes when the process has ended by itself.
+        timer = threading.Timer(self._seconds, self._end)
+        timer.daemon = True
+        timer.start()
 
     def at_once(self) -> None:
         """End now: the process has not begun anything yet."""
