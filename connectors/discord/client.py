@@ -94,9 +94,9 @@ class LorebotClient(discord.AutoShardedClient):
 
     async def on_shard_connect(self, shard: int) -> None:
         """A new session: what was said meanwhile is looked for."""
-        self._missed.began(shard)
+        since = self._missed.began(shard, [one.id for one in self.guilds if one.shard_id == shard])
         if shard == 0:
-            for message in await self._missed.in_direct(shard):
+            for message in await self._missed.in_direct(since):
                 self.dispatch("message", message)
 
     async def on_guild_available(self, guild: discord.Guild) -> None:

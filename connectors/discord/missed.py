@@ -29,7 +29,7 @@ _AGAIN_AFTER_SECONDS = (1.0, 5.0, 30.0)
 
 
 class Missed:
-    """Since when something may have been missed by each shard, and what was heard last in each channel.
+    """Since when something may have been missed in each server, and what was heard last in each channel.
 
     `rest` makes the calls.
     """
@@ -39,8 +39,7 @@ class Missed:
         self._log = log
         self._start = time.time() - _BEFORE_START_SECONDS
         self._broken: dict[int, float] = {}
-        self._since: dict[int, float] = {}
-        self._away: dict[int, float] = {}
+        self._owed: dict[int, float] = {}
         self._heard: dict[int, int] = {}
         self._direct: dict[int, None] = {}
 
@@ -62,18 +61,23 @@ class Missed:
         """The session was resumed: Discord has told everything."""
         self._broken.pop(shard, None)
 
-    def began(self, shard: int) -> None:
-        """A shard has a new session; its servers become known one by one."""
-        self._since[shard] = self._broken.pop(shard, self._start)
+    def began(self, shard: int, guilds: Iterable[int]) -> float:
+        """A shard has a new session with these servers, which become known one by one.
+
+        The value is since when it was away.
+        """
+        since = self._broken.pop(shard, self._start)
+        for guild in guilds:
+            self._owed[guild] = min(since, self._owed.get(guild, since))
+        return since
 
     def went_away(self, guild: int) -> None:
         """A server cannot be reached, though the connection stands."""
-        self._away.setdefault(guild, time.time() - _BEFORE_SECONDS)
+        self._owed.setdefault(guild, time.time() - _BEFORE_SECONDS)
 
     async def in_guild(self, guild: discord.Guild) -> list[discord.Message]:
         """What a server that has become known holds since it was not, within bounds."""
-        sinces = (self._away.pop(guild.id, None), self._since.get(guild.shard_id))
-        since = min((one for one in sinces if one is not None), default=None)
+        since = self._owed.pop(guild.id, None)
         if since is None:
             return []
         places: list[discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread] = []
@@ -81,10 +85,10 @@ class Missed:
         said = [one for one in places if (one.last_message_id or 0) > self._after(one.id, since)]
         return await self._found(said, since)
 
-    async def in_direct(self, shard: int) -> list[discord.Message]:
-        """What people who have talked to the bot said to it since the shard was away."""
+    async def in_direct(self, since: float) -> list[discord.Message]:
+        """What people who have talked to the bot said to it since then."""
         channels = [self._rest.get_partial_messageable(channel) for channel in self._direct]
-        return await self._found(channels, self._since.get(shard, self._start))
+        return await self._found(channels, since)
 
     async def _found(
         self, channels: Iterable[discord.abc.MessageableChannel], since: float
