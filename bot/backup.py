@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
+from sqlalchemy.engine import URL
 
 from bot.archive import (
     ADAPTERS,
@@ -94,7 +95,8 @@ def _elsewhere(settings: Settings) -> str | None:
     url = journal_url(settings.journal.url, Path())
     if url.get_backend_name() == "sqlite":
         return None
-    return url.set(drivername="postgresql", password=None).render_as_string()
+    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
+    return shown.render_as_string()
 
 
 def _check_target(file: Path) -> None:

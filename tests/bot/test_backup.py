@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import json
@@ -192,7 +193,7 @@ def test_a_backup_is_for_its_owner_alone(lorebot: Lorebot, kept: Path) -> None:
     assert (kept / "lorebot.tar.gz").stat().st_mode & 0o777 == 0o600
 
 
-async def test_what_was_in_flight_is_not_answered_once_more_after_a_restore(
+def test_what_was_in_flight_is_not_answered_once_more_after_a_restore(
     lorebot: Lorebot, kept: Path, fresh: Callable[[], Path], journal: Journal
 ) -> None:
     deliver(journal.database, "slack:T1/C1/1.1", '{"text": "Where?"}', done_at=None)
@@ -202,7 +203,7 @@ async def test_what_was_in_flight_is_not_answered_once_more_after_a_restore(
 
     database = Database(URL.create("sqlite", database=str(home / "journal.sqlite")))
     inbox = Inbox(database, print)
-    assert await inbox.abandoned("slack") == ()
+    assert asyncio.run(inbox.abandoned("slack")) == ()
     inbox.close()
     database.close()
 
