@@ -313,7 +313,6 @@ def test_a_thousand_keys_delivered_thrice_to_two_processes_are_a_thousand_takes(
 
     takes = Counter(key for output in outputs for key in output)
     assert takes == Counter(f"slack:T/C/{n}" for n in range(1000))
-    assert all(outputs)
 
 
 @pytest.mark.slow

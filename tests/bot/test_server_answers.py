@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Lorebot, MakeVoice
 
 from tests.servers.loopback import running
 from tests.servers.model_server import ModelServer, application, refusing
 
+Lorebot = Callable[..., Any]
+MakeVoice = Callable[..., Path]
 QUESTION = "In which bay do visitors park?"
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from conftest import MakeVoice
 
 from adapters.generation import BASE as NO_ADAPTER
 from adapters.generation import GenerationError, GenerationRequest, Message
@@ -33,6 +32,7 @@ from adapters.remote.publishing import (
 )
 from tests.servers.model_server import BASE, ModelServer, breaking, hanging, serving
 
+MakeVoice = Callable[..., Path]
 PROMPT = (Message("user", "When does the shop open?"),)
 
 

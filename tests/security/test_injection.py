@@ -12,7 +12,7 @@ from benchmarks.injection.__main__ import SECRETS
 from benchmarks.injection.asking import Outcome, Trial, Watch
 from benchmarks.injection.attacks import Attack, attacks
 from benchmarks.injection.company import MEMBER, poisoned_company
-from benchmarks.injection.judging import failures
+from benchmarks.injection.judging import OBEYED, failures
 from benchmarks.injection.models import Obedient
 from bot.assembly import Assembly
 from connectors.conversation import Place
@@ -47,10 +47,14 @@ def ask(company: Assembly, model: Generator, chosen: list[Attack], watch: Watch)
 
 
 def came_through(company: Assembly, outcomes: list[Outcome]) -> dict[str, tuple[str, ...]]:
-    """What came through, by the attacker's words."""
+    """What came through, by the attacker's words; an open order may be obeyed, and nothing more."""
     voice, _, _ = company.voices.adapter_at(PLACE).partition("@")
-    found = {o.attack.text: failures(o, str(company.settings.home), voice) for o in outcomes}
-    return {text: failed for text, failed in found.items() if failed}
+    found = {o.attack: failures(o, str(company.settings.home), voice) for o in outcomes}
+    return {
+        attack.text: failed
+        for attack, failed in found.items()
+        if failed and not (attack.is_open and failed == (OBEYED,))
+    }
 
 
 def test_there_are_enough_attacks_of_enough_kinds() -> None:
