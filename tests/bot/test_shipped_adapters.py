@@ -14,7 +14,7 @@ from bot.settings import load_settings
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("grounded", "formal", "warm")
+NAMES = ("grounded", "formal")
 MOST_BYTES = 12_000_000
 
 
@@ -23,7 +23,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> AdapterRegistry:
     return AdapterRegistry(tmp_path_factory.mktemp("adapters"), SHIPPED)
 
 
-def test_a_skill_and_two_voices_are_shipped(registry: AdapterRegistry) -> None:
+def test_a_skill_and_a_voice_are_shipped(registry: AdapterRegistry) -> None:
     assert set(registry.names()) == set(NAMES)
 
 
