@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 BASE = "base"
@@ -58,7 +58,7 @@ class GenerationRequest:
     adapter: str = BASE
     max_new_tokens: int = 160
     stop: tuple[str, ...] = ()
-    on_speaker: Callable[[str, AdapterVersion], None] | None = None
+    on_speaker: Callable[[str, AdapterVersion], None] | None = field(default=None, repr=False)
 
 
 class Generator(Protocol):

@@ -116,7 +116,8 @@ class Inbox:
             now = _now(connection)
             self._renew(connection, now)
             erased = _erased_among(connection, first)
-            rows = [self._row(batch[place], now) for key, place in first.items() if key not in erased]
+            # Two processes that insert the same keys in different orders would wait for each other.
+            rows = [self._row(batch[place], now) for key, place in sorted(first.items()) if key not in erased]
             statement = upserting(connection, deliveries).on_conflict_do_nothing().returning(deliveries.c.key)
             taken = set(connection.execute(statement, rows).scalars()) if rows else set()
         self._held |= taken
