@@ -8,6 +8,7 @@ from typing import Any
 
 import discord
 from discord import app_commands
+from discord.backoff import ExponentialBackoff
 
 from connectors.discord.answering import Answering
 from connectors.discord.buttons import DYNAMIC_ITEMS, Presses
@@ -113,8 +114,10 @@ class LorebotClient(discord.AutoShardedClient):
         self._missed.broke_off(shard)
 
     async def on_shard_resumed(self, shard: int) -> None:
-        """Nothing was missed."""
+        """Nothing was missed, and the next break is no part of this one."""
         self._missed.went_on(shard)
+        # discord.py doubles its pauses up to a quarter of an hour, and forgets a break after half an hour.
+        self.shards[shard]._parent._backoff = ExponentialBackoff()
 
     async def on_message(self, message: discord.Message) -> None:
         """A message: a question perhaps."""
