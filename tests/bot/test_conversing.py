@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 import pytest
+from log_standins import Log
 
 from adapters.generation import GenerationError
 from bot.conversing import Conversing
@@ -24,18 +24,6 @@ from connectors.conversation import (
 from knowledge.documents import KnowledgeError
 
 QUESTION = Question("q1", "Where?", Asker("U1"), Place("slack", "C1"))
-
-
-class Log:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
-
-    def info(self, event: str, /, **fields: Any) -> None:
-        self.lines.append({"event": event, **fields})
-
-    warning = error = info
 
 
 class Failing:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from discord.shard import Shard
 from discord_hall import SAID, DiscordHall, complete, said_in
 from discord_platform import DiscordPlatform
 from slack_hall import Gate, answer_to, speak
@@ -137,6 +139,17 @@ async def test_a_connection_that_discord_ends_in_order_is_made_anew(
     async with behind.on(discord):
         await discord.gateway.close_all(1000)
         await _asks_once(discord, ada, channel)
+
+
+async def test_a_session_that_went_on_makes_the_next_pause_short_again(
+    discord: DiscordPlatform, behind: DiscordHall
+) -> None:
+    async with behind.on(discord):
+        (shard,) = (one for one in gc.get_objects() if isinstance(one, Shard) and one.ws.open)
+        for _ in range(10):
+            shard._backoff.delay()
+        await discord.gateway.close_all(4000)
+        await discord.until(lambda: discord.gateway.resumed and shard._backoff._exp == 0)
 
 
 async def test_what_was_said_shortly_before_the_start_is_answered(

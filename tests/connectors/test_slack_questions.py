@@ -212,11 +212,9 @@ async def test_in_auto_mode_it_answers_a_question_when_it_is_sure(slack: SlackPl
 async def test_in_auto_mode_it_shows_nothing_when_it_is_not_sure(
     slack: SlackPlatform, hall: Hall, route: str, confidence: float
 ) -> None:
-    async def unsure(question: Question) -> AsyncGenerator[AnswerEvent, None]:
-        async for event in speak(question, answer_to(question, route=route, confidence=confidence)):
-            yield event
-
-    hall.engine.script = unsure
+    hall.engine.script = lambda question: speak(
+        question, answer_to(question, route=route, confidence=confidence)
+    )
     async with hall.connected(slack):
         ada = slack.user("Ada")
         help_ = slack.channel("help", [ada])
@@ -306,11 +304,7 @@ async def test_what_was_left_alone_is_answered_when_somebody_points_at_it(
 async def test_what_it_was_not_sure_of_is_answered_when_somebody_points_at_it(
     slack: SlackPlatform, hall: Hall
 ) -> None:
-    async def unsure(question: Question) -> AsyncGenerator[AnswerEvent, None]:
-        async for event in speak(question, answer_to(question, confidence=0.3)):
-            yield event
-
-    hall.engine.script = unsure
+    hall.engine.script = lambda question: speak(question, answer_to(question, confidence=0.3))
     async with hall.connected(slack):
         ada = slack.user("Ada")
         help_ = slack.channel("help", [ada])
