@@ -32,7 +32,7 @@ from discord_platform import DiscordPlatform, discord_platform  # noqa: E402
 from benchmarks.slack import BATCH, CEILING_SECONDS, working  # noqa: E402
 
 _BEAT_SECONDS = 1.0
-# Discord waits for five seconds before a new session.
+# New sessions are at least five seconds apart.
 _LOST = 0.02
 _LOST_AFTER_SECONDS = 120.0
 _SETTLING_SECONDS = 3.0

@@ -18,7 +18,9 @@ from connectors.discord.desk import Desk
 from connectors.discord.files import Files
 from connectors.discord.missed import Missed
 from connectors.discord.orders import Orders
+from connectors.discord.pauses import PACING, Pacing, Pauses
 from connectors.discord.presses import AnswerPresses
+from connectors.discord.sessions import Sessions
 from connectors.discord.slash import register
 from connectors.log import Log
 from connectors.ports import Ports
@@ -43,6 +45,7 @@ class DiscordOptions:
     api_url: str = API_URL
     gateway_url: str = ""
     at_once: int = AT_ONCE
+    pacing: Pacing = PACING
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def build(
     )
     answering, orders, missed = Answering(desk), Orders(desk), Missed(rest, log)
     presses = AnswerPresses(desk, answering, orders)
+    sessions = Sessions(options.pacing.sessions_apart, log)
     reads_content = options.reads_content and may_read_content(rest.application_flags)
     if options.reads_content and not reads_content:
         log.warning("discord: the content of messages is not granted", fix=CONTENT_OFF)
@@ -84,6 +88,8 @@ def build(
             answering,
             presses,
             missed,
+            sessions,
+            partial(Pauses, options.pacing),
             commands,
             forums=options.forums,
             opens_threads=options.opens_threads,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from typing import Any
 
 import discord
+import yarl
 from discord import app_commands
-from discord.backoff import ExponentialBackoff
+from discord.gateway import KeepAliveHandler
 
 from connectors.discord.answering import Answering
 from connectors.discord.buttons import DYNAMIC_ITEMS, Presses
@@ -17,7 +20,9 @@ from connectors.discord.desk import Desk
 from connectors.discord.heard import asked, message_key, read_message
 from connectors.discord.missed import Missed
 from connectors.discord.modals import read_judgement
+from connectors.discord.pauses import Pauses
 from connectors.discord.presses import AnswerPresses
+from connectors.discord.sessions import Sessions
 from connectors.discord.syncing import sync_commands
 
 # Without these the connection is of no use, and is to be made anew.
@@ -32,7 +37,8 @@ class LorebotClient(discord.AutoShardedClient):
     """A client that keeps nothing but servers, channels and roles.
 
     `forums` are the forum channels whose posts are answered of themselves; with `opens_threads` a mention in
-    a channel is answered in a thread. `register` gives the command tree its commands.
+    a channel is answered in a thread. `register` gives the command tree its commands, `pauses` makes those of
+    a shard.
     """
 
     def __init__(
@@ -41,6 +47,8 @@ class LorebotClient(discord.AutoShardedClient):
         answering: Answering,
         presses: AnswerPresses,
         missed: Missed,
+        sessions: Sessions,
+        pauses: Callable[[], Pauses],
         register: Callable[[app_commands.CommandTree[Any]], None],
         *,
         forums: Collection[str],
@@ -54,6 +62,8 @@ class LorebotClient(discord.AutoShardedClient):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
         )
+        self._sessions = sessions
+        self._pauses: defaultdict[int, Pauses] = defaultdict(pauses)
         self.presses: Presses = presses
         self._desk = desk
         self._answering = answering
@@ -70,7 +80,7 @@ class LorebotClient(discord.AutoShardedClient):
         }
 
     async def setup_hook(self) -> None:
-        """Before the connection: buttons of older messages work, and Discord knows the commands."""
+        """Before the connection: older buttons work, Discord knows the commands, and a session may begin."""
         self.add_dynamic_items(*DYNAMIC_ITEMS)
         if self.application_id is not None:
             try:
@@ -79,6 +89,29 @@ class LorebotClient(discord.AutoShardedClient):
                 if error.status == 401:
                     raise
                 self._desk.log.error("discord commands not synced", error=explain(error))
+        await self._sessions.turn(self.fetch_session_start_limits)
+
+    async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
+        """A shard connects for the first time."""
+        await super().launch_shard(gateway, shard_id, initial=initial)
+        # discord.py, which doubles its pauses up to 17 minutes, takes no others at its front door.
+        self.shards[shard_id]._parent._backoff = self._pauses[shard_id]
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """A session is to begin. Raises `SessionsShortError` where one was lost and the next has to wait:
+        that ends the client, as Discord keeps no connection without a session for minutes.
+        """
+        if shard_id in self.shards:
+            await self._sessions.check(self.fetch_session_start_limits)
+        await self._sessions.begin()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await super().close()
+        # discord.py leaves the heartbeats of connections running that broke before they had a session.
+        for thread in threading.enumerate():
+            if isinstance(thread, KeepAliveHandler) and thread.ws._connection is self._connection:
+                thread.stop()
 
     async def on_ready(self) -> None:
         """All servers are known."""
@@ -95,6 +128,7 @@ class LorebotClient(discord.AutoShardedClient):
 
     async def on_shard_connect(self, shard: int) -> None:
         """A new session: what was said meanwhile is looked for."""
+        self._pauses[shard].began()
         since = self._missed.began(shard, [one.id for one in self.guilds if one.shard_id == shard])
         if shard == 0:
             for message in await self._missed.in_direct(since):
@@ -111,13 +145,13 @@ class LorebotClient(discord.AutoShardedClient):
 
     async def on_shard_disconnect(self, shard: int) -> None:
         """What comes from now on may be missed."""
+        self._pauses[shard].broke_off()
         self._missed.broke_off(shard)
 
     async def on_shard_resumed(self, shard: int) -> None:
         """Nothing was missed, and the next break is no part of this one."""
+        self._pauses[shard].went_on()
         self._missed.went_on(shard)
-        # discord.py doubles its pauses up to a quarter of an hour, and forgets a break after half an hour.
-        self.shards[shard]._parent._backoff = ExponentialBackoff()
 
     async def on_message(self, message: discord.Message) -> None:
         """A message: a question perhaps."""

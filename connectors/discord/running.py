@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,13 +17,11 @@ from connectors.background import CLOSING_SECONDS, TAKE_UP_EVERY_SECONDS, take_u
 from connectors.discord.app import App, DiscordOptions, build
 from connectors.discord.complaints import explain, refusal
 from connectors.discord.heard import PLATFORM
+from connectors.discord.pauses import Pauses
 from connectors.log import Log
 from connectors.ports import Ports
 
 _SECONDS = 20
-_FIRST_PAUSE_SECONDS = 0.2
-_LONGEST_PAUSE_SECONDS = 60.0
-_STEADY_SECONDS = 60.0
 
 
 class DiscordRefusedError(Exception):
@@ -56,9 +53,9 @@ class DiscordService:
                 await self._connect(app, token)
 
     async def _connect(self, app: App, token: str) -> None:
-        pause = _FIRST_PAUSE_SECONDS
+        pauses = Pauses(self.options.pacing)
         while True:
-            began = time.monotonic()
+            pauses.began()
             try:
                 async with app.connect() as client:
                     with self.ports.presence.attending(PLATFORM, partial(_is_connected, client)):
@@ -66,11 +63,11 @@ class DiscordService:
             except Exception as error:
                 if refusal(error) is not None:
                     raise _refused(error) from error
-                if time.monotonic() - began > _STEADY_SECONDS:
-                    pause = _FIRST_PAUSE_SECONDS
-                self.log.error("discord connection ended", error=explain(error), again_in=pause)
+                pause = pauses.delay()
+                self.log.error("discord connection ended", error=explain(error), again_in=round(pause, 1))
+            else:
+                pause = pauses.delay()
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 def point_at(api_url: str, gateway_url: str) -> None:

@@ -16,6 +16,7 @@ from connectors.background import CLOSING_SECONDS
 from connectors.discord.app import DiscordOptions
 from connectors.discord.running import DiscordService
 
+QUESTION = "Where do visitors park?"
 SAID = "Visitors park in row C"
 
 
@@ -27,6 +28,13 @@ def said_in(discord: DiscordPlatform, channel: str, user: str | None = None) -> 
 def complete(discord: DiscordPlatform, channel: str, user: str | None = None) -> list[Shown]:
     """The messages of the bot in a channel or thread that show an answer to its end."""
     return [one for one in said_in(discord, channel, user) if SAID in one.words and "Helpful" in one.labels]
+
+
+async def asks_once(discord: DiscordPlatform, who: str, channel: str) -> None:
+    """Ask in a channel, and see that one answer comes."""
+    asked = await discord.mention(who, channel, QUESTION)
+    await discord.until(lambda: complete(discord, asked))
+    assert len(complete(discord, asked)) == 1
 
 
 class DiscordHall(Hall):

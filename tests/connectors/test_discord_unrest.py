@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from discord.shard import Shard
-from discord_hall import SAID, DiscordHall, complete, said_in
+from discord_hall import QUESTION, SAID, DiscordHall, asks_once, complete, said_in
 from discord_platform import DiscordPlatform
 from slack_hall import Gate, answer_to, speak
 from sqlalchemy import func, select
@@ -20,21 +18,13 @@ from connectors.conversation import AnswerEvent, Question
 from connectors.discord import desk
 from connectors.discord.running import DiscordRefusedError
 
-QUESTION = "Where do visitors park?"
-
-
-async def _asks_once(discord: DiscordPlatform, ada: str, channel: str) -> None:
-    asked = await discord.mention(ada, channel, QUESTION)
-    await discord.until(lambda: complete(discord, asked))
-    assert len(complete(discord, asked)) == 1
-
 
 async def test_a_rate_limit_is_waited_out(discord: DiscordPlatform, behind: DiscordHall) -> None:
     ada, channel = discord.user("Ada"), discord.channel("help")
     async with behind.on(discord):
         discord.limit("POST /channels/*/messages", 0.2)
         discord.limit("PATCH /channels/*/messages/*", 0.2)
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
     assert [call.status for call in discord.calls].count(429) == 2
 
 
@@ -63,7 +53,7 @@ async def test_what_was_said_while_the_connection_was_gone_is_answered_once(
             discord.gateway.reconnect()
         else:
             discord.gateway.cut()
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
 
 
 async def test_after_an_invalid_session_what_was_missed_is_looked_up(
@@ -71,10 +61,10 @@ async def test_after_an_invalid_session_what_was_missed_is_looked_up(
 ) -> None:
     ada, channel = discord.user("Ada"), discord.channel("help")
     async with behind.on(discord):
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
         discord.gateway.invalidate(resumable=False)
         await discord.until(lambda: not discord.gateway.open)
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
     assert len(behind.engine.asked) == 2
 
 
@@ -83,7 +73,7 @@ async def test_a_malformed_event_breaks_nothing(discord: DiscordPlatform, behind
     async with behind.on(discord):
         discord.gateway.malformed("MESSAGE_CREATE", {})
         discord.gateway.malformed("GUILD_ROLE_UPDATE", {"role": None})
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
     assert [line["event"] for line in behind.log.of("error")] == ["discord event not read"] * 2
 
 
@@ -94,7 +84,7 @@ async def test_a_malformed_greeting_is_followed_by_another_connection(
     async with behind.on(discord):
         discord.gateway.malformed("READY", {})
         await discord.until(lambda: not discord.gateway.open)
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
 
 
 async def test_a_revoked_token_ends_it_with_the_fix(discord: DiscordPlatform, behind: DiscordHall) -> None:
@@ -118,7 +108,7 @@ async def test_an_intent_that_is_not_granted_is_named_with_the_fix_and_done_with
     ada, channel = discord.user("Ada"), discord.channel("help")
     discord.privileged.discard("message_content")
     async with behind.on(discord):
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
     assert ["message_content = false" in line["fix"] for line in behind.log.of("warning")] == [True]
 
 
@@ -138,18 +128,7 @@ async def test_a_connection_that_discord_ends_in_order_is_made_anew(
     ada, channel = discord.user("Ada"), discord.channel("help")
     async with behind.on(discord):
         await discord.gateway.close_all(1000)
-        await _asks_once(discord, ada, channel)
-
-
-async def test_a_session_that_went_on_makes_the_next_pause_short_again(
-    discord: DiscordPlatform, behind: DiscordHall
-) -> None:
-    async with behind.on(discord):
-        (shard,) = (one for one in gc.get_objects() if isinstance(one, Shard) and one.ws.open)
-        for _ in range(10):
-            shard._backoff.delay()
-        await discord.gateway.close_all(4000)
-        await discord.until(lambda: discord.gateway.resumed and shard._backoff._exp == 0)
+        await asks_once(discord, ada, channel)
 
 
 async def test_what_was_said_shortly_before_the_start_is_answered(
@@ -201,14 +180,14 @@ async def test_every_shard_looks_up_what_it_missed_itself(
     ada, channel = discord.user("Ada", guild=other), discord.channel("help", guild=other)
     async with behind.on(discord):
         await discord.connected(2)
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
         sessions = discord.gateway.sessions
         lost, kept = sorted(sessions.values(), key=lambda one: one.shard != int(other) >> 22 & 1)
         del sessions[lost.id]
         for session in (lost, kept):
             assert session.connection is not None
             session.connection.abort()
-        await _asks_once(discord, ada, channel)
+        await asks_once(discord, ada, channel)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -289,7 +268,7 @@ async def test_two_processes_give_one_answer(
         async with behind.on(discord), other.on(discord):
             await discord.connected(2)
             for _ in range(3):
-                await _asks_once(discord, ada, channel)
+                await asks_once(discord, ada, channel)
             await discord.slash(ada, channel, "ask", question=QUESTION)
             await discord.until(lambda: complete(discord, channel))
     finally:

@@ -85,13 +85,17 @@ class Connection:
 
 
 class Gateway:
-    """Accepts connections, tells them what happens, and breaks them by order of a test."""
+    """Accepts connections, tells them what happens, and breaks them by order of a test.
+
+    It is `away` for so many attempts to connect.
+    """
 
     def __init__(
         self, world: World, hidden: Callable[[Json, int], Json], changed: Callable[[], None]
     ) -> None:
         self.interval = 41.25
         self.deaf = False
+        self.away = 0
         self.connections: list[Connection] = []
         self.past: list[Connection] = []
         self.sessions: dict[str, Session] = {}
@@ -123,6 +127,10 @@ class Gateway:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it closes."""
+        if self.away:
+            self.away -= 1
+            self._changed()
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(max_msg_size=2**20)
         await socket.prepare(request)
         connection = Connection(socket, request)
@@ -170,6 +178,7 @@ class Gateway:
     async def _identify(self, connection: Connection, data: Json) -> None:
         self.identified.append({**data, "token": ""})
         world = self._world
+        world.session_starts["remaining"] -= 1
         if data["token"] != world.token or world.revoked:
             return await self._refuse(connection, 4004, "Authentication failed.")
         denied = [

@@ -54,7 +54,7 @@ def _application(ask: Asked) -> Any:
 @GUILDS.on("GET", "/gateway")
 @GUILDS.on("GET", "/gateway/bot")
 def _gateway(ask: Asked) -> Any:
-    limit = {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}
+    limit = {**ask.world.session_starts, "max_concurrency": 1}
     url = ask.world.url.replace("http", "ws", 1) + "/gateway"
     return {"url": url, "shards": ask.world.shards, "session_start_limit": limit}
 

@@ -57,6 +57,7 @@ class World:
         self.contents: dict[str, bytes] = {}
         self.closed_dms: set[str] = set()
         self.shards = 1
+        self.session_starts = {"total": 1_000, "remaining": 999, "reset_after": 14_400_000}
         self._ahead = 0.0
         self._last_ms, self._numbers = 0, itertools.count(1)
         self.bot = self.application_id = self._new_user("lorebot", bot=True)

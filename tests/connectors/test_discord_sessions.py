@@ -1,0 +1,148 @@
+"""How soon a broken connection is tried again, and a lost session followed by another."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from discord.gateway import KeepAliveHandler
+from discord_hall import DiscordHall, asks_once
+from discord_platform import DiscordPlatform
+
+from connectors.discord import pauses
+from connectors.discord.pauses import Pacing
+from connectors.discord.sessions import Sessions
+
+HOUR = 3_600.0
+BEFORE_IT_WOULD_BEAT = 20.0
+
+
+@pytest.fixture
+def longest(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The longest that each pause might have lasted, in seconds; none lasts."""
+    found: list[float] = []
+
+    def no_pause(_: float, most: float) -> float:
+        found.append(most)
+        return 0.0
+
+    monkeypatch.setattr(pauses, "uniform", no_pause)
+    return found
+
+
+async def _is_away(discord: DiscordPlatform, attempts: int) -> None:
+    """The connection breaks, and cannot be made for so many attempts."""
+    sessions = len(discord.gateway.identified)
+    discord.gateway.away = attempts
+    discord.gateway.cut()
+    await discord.until(lambda: len(discord.gateway.identified) > sessions)
+
+
+async def test_a_gateway_that_stays_away_is_tried_again_within_a_minute(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
+) -> None:
+    behind.options["pacing"] = Pacing(sessions_apart=0)
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        await _is_away(discord, attempts=12)
+        await asks_once(discord, ada, channel)
+    assert longest == [2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60, 60]
+
+
+@pytest.mark.parametrize(("steady", "after"), [(0.0, 2.0), (HOUR, 16.0)])
+async def test_a_session_that_lived_for_a_while_makes_the_next_pause_short_again(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float], steady: float, after: float
+) -> None:
+    behind.options["pacing"] = Pacing(steady=steady, sessions_apart=0)
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        await _is_away(discord, attempts=3)
+        await asks_once(discord, ada, channel)
+        await _is_away(discord, attempts=1)
+    assert longest[3:] == [after]
+
+
+async def test_a_session_that_went_on_makes_the_next_pause_short_again(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
+) -> None:
+    behind.options["pacing"] = Pacing(steady=HOUR, sessions_apart=0)
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        await _is_away(discord, attempts=3)
+        await asks_once(discord, ada, channel)
+        await discord.gateway.close_all(4000)
+        await asks_once(discord, ada, channel)
+        await _is_away(discord, attempts=1)
+    assert longest[3:] == [2.0]
+
+
+async def test_while_sessions_are_short_a_lost_one_is_followed_by_no_other(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
+) -> None:
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        discord.session_starts["remaining"] = 500
+        discord.gateway.invalidate()
+        await discord.until(lambda: behind.log.of("warning"))
+        assert not discord.gateway.open
+    assert [line["reason"] for line in behind.log.of("warning")] == [
+        "500 of the 1000 sessions that Discord allows in a day are left"
+    ]
+    assert len(discord.gateway.identified) == 1
+
+
+async def test_a_session_that_had_to_wait_begins_in_its_turn(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
+) -> None:
+    behind.options["pacing"] = Pacing(sessions_apart=0)
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        discord.session_starts |= {"remaining": 2, "reset_after": 1_000}
+        discord.gateway.invalidate()
+        await discord.until(lambda: not discord.gateway.open)
+        await asks_once(discord, ada, channel)
+
+
+async def test_the_last_session_of_a_day_is_not_begun(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
+) -> None:
+    behind.options["pacing"] = Pacing(sessions_apart=0)
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        discord.session_starts |= {"remaining": 1, "reset_after": 50}
+        discord.gateway.invalidate()
+        await discord.until(lambda: len(behind.log.of("warning")) >= 3)
+        assert len(discord.gateway.identified) == 1
+        discord.session_starts["remaining"] = 1_000
+        await asks_once(discord, ada, channel)
+
+
+async def test_after_the_end_no_connection_beats_any_more(
+    discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
+) -> None:
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        await asks_once(discord, ada, channel)
+        discord.session_starts["remaining"] = 500
+        discord.gateway.invalidate()
+        await discord.until(lambda: behind.log.of("warning"))
+    beating = [one for one in threading.enumerate() if isinstance(one, KeepAliveHandler)]
+    for thread in beating:
+        await asyncio.to_thread(thread.join, BEFORE_IT_WOULD_BEAT)
+    assert not any(thread.is_alive() for thread in beating)
+
+
+async def test_sessions_begin_as_far_apart_as_discord_wants(behind: DiscordHall) -> None:
+    sessions = Sessions(0.05, behind.log)
+    began = time.monotonic()
+    for _ in range(3):
+        await sessions.begin()
+    assert time.monotonic() - began >= 0.1
