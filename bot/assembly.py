@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bot.inbox import Inbox
     from bot.jobs import JobTable
     from bot.journal import Journal
+    from bot.kept_vectors import KeptVectors
     from bot.live_index import LiveIndex
     from bot.manners import Manners
     from bot.memory import Memory
@@ -334,14 +335,20 @@ class Assembly:
         )
         return Assistant(
             self.search,
-            Router(self.embedder.embed, self.search.document_frequencies),
+            Router(self.kept_vectors.embed, self.search.document_frequencies),
             self.rewriter,
-            EvidenceSelector(self.embedder.embed),
+            EvidenceSelector(self.kept_vectors.embed),
             self.generator,
             voice_at,
             limits,
             self.attachment_reader.read,
         )
+
+    @cached_property
+    def kept_vectors(self) -> KeptVectors:
+        from bot.kept_vectors import KeptVectors
+
+        return KeptVectors(self.embedder.embed)
 
     @cached_property
     def attachment_reader(self) -> AttachmentReader:

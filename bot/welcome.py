@@ -55,7 +55,7 @@ class Welcoming:
 
     def _suggested(self, reader: Reader) -> tuple[str, ...]:
         if self._suggestions is None:
-            selector = EvidenceSelector(self._assembly.embedder.embed)
+            selector = EvidenceSelector(self._assembly.kept_vectors.embed)
             self._suggestions = Suggestions(self._assembly.search, selector)
         return self._suggestions.for_reader(reader)
 
