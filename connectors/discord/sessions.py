@@ -14,6 +14,10 @@ from discord.shard import SessionStartLimits
 
 from connectors.log import Log
 
+# The share of a day's sessions after which they are spread, and the one that is kept for other processes.
+_PLENTY = 0.5
+_KEPT = 0.01
+
 Limits = Callable[[], Awaitable[SessionStartLimits]]
 
 
@@ -25,7 +29,8 @@ class Sessions:
     """The turns of the new sessions of a process, over all its connections; `apart` is in seconds.
 
     Until half of the day's are used, they are as far `apart` as Discord wants them. Then each waits for twice
-    its share of the rest of the day: a gateway that refuses all of them for a day does not use the last.
+    its share of the rest of the day, and the last hundredth is kept: a gateway that refuses them all day long
+    does not cost the token.
     """
 
     def __init__(self, apart: float, log: Log) -> None:
@@ -51,9 +56,9 @@ class Sessions:
 
     def _until_next(self, limits: SessionStartLimits) -> float:
         rest = limits.reset_after / 1_000
-        if limits.remaining <= 1:
+        if limits.remaining <= _KEPT * limits.total:
             return rest
-        is_plenty = limits.remaining > limits.total / 2
+        is_plenty = limits.remaining > _PLENTY * limits.total
         apart = self._apart if is_plenty else max(self._apart, 2 * rest / limits.remaining)
         return self._last + apart - time.monotonic()
 

@@ -104,20 +104,20 @@ async def test_a_session_that_had_to_wait_begins_in_its_turn(
     ada, channel = discord.user("Ada"), discord.channel("help")
     async with behind.on(discord):
         await asks_once(discord, ada, channel)
-        discord.session_starts |= {"remaining": 2, "reset_after": 1_000}
+        discord.session_starts |= {"remaining": 20, "reset_after": 10_000}
         discord.gateway.invalidate()
         await discord.until(lambda: not discord.gateway.open)
         await asks_once(discord, ada, channel)
 
 
-async def test_the_last_session_of_a_day_is_not_begun(
+async def test_the_last_sessions_of_a_day_are_not_begun(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
     behind.options["pacing"] = Pacing(sessions_apart=0)
     ada, channel = discord.user("Ada"), discord.channel("help")
     async with behind.on(discord):
         await asks_once(discord, ada, channel)
-        discord.session_starts |= {"remaining": 1, "reset_after": 50}
+        discord.session_starts |= {"remaining": 10, "reset_after": 50}
         discord.gateway.invalidate()
         await discord.until(lambda: len(behind.log.of("warning")) >= 3)
         assert len(discord.gateway.identified) == 1
