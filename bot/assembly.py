@@ -8,13 +8,15 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.home import HomeLayout
+from bot.home import SERVING, HomeLayout
 from bot.models import LocatedModel, is_on_hub, locate_model
 from bot.settings import Settings, SettingsError
 from knowledge.documents import EVERYONE, PUBLIC, Reader, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Engine
 
     from adapters.base_model import ModelLocation
     from adapters.local import LocalGenerator
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bot.jobs import JobTable
     from bot.journal import Journal
     from bot.kept_vectors import KeptVectors
+    from bot.leading import Leadership
     from bot.live_index import LiveIndex
     from bot.manners import Manners
     from bot.memory import Memory
@@ -44,9 +47,10 @@ if TYPE_CHECKING:
     from connectors.presence import Presence
     from knowledge.catalog import Catalog
     from knowledge.chunking import Chunker
-    from knowledge.edition import MadeWith
+    from knowledge.edition import EditionStore, MadeWith
     from knowledge.editions import Editions, Rebuilding
     from knowledge.embedding import Embedding
+    from knowledge.locking import SyncLocks
     from knowledge.reranking import Reranker
     from knowledge.sync import Synchronizer
 
@@ -95,14 +99,51 @@ class Assembly:
     @cached_property
     def editions(self) -> Editions:
         from knowledge.editions import Editions
-        from knowledge.older_layout import adopt
         from knowledge.vectors import open_vectors
+
+        open_index = partial(open_vectors, chroma_from=self.settings.sync.chroma_from)
+        return Editions(self._edition_store(), self._announce, open_index)
+
+    def _edition_store(self) -> EditionStore:
+        if self.shared_database is not None:
+            from knowledge.edition_schemas import EditionSchemas
+
+            return EditionSchemas(self.shared_database, self.layout.index)
+        from knowledge.edition_folders import EditionFolders
+        from knowledge.older_layout import adopt
 
         # Where a home without editions keeps its index.
         older, vectors = self.layout.home / "catalog.sqlite", self.layout.home / "vectors"
         adopt(older, vectors, self.layout.index, self.settings.models.embedding)
-        open_index = partial(open_vectors, chroma_from=self.settings.sync.chroma_from)
-        return Editions(self.layout.index, self._announce, open_index)
+        return EditionFolders(self.layout.index)
+
+    @cached_property
+    def shared_database(self) -> Engine | None:
+        """The Postgres database in which several machines share the index, if the settings name one."""
+        from knowledge.postgres import SHARED_SCHEMA, open_postgres, postgres_url
+
+        url = self.settings.catalog.url
+        return open_postgres(postgres_url(url), SHARED_SCHEMA) if url else None
+
+    @cached_property
+    def leadership(self) -> Leadership | None:
+        """Which of the processes that share the index keeps it current; None where one process has it."""
+        from bot.leading import Leadership
+
+        return Leadership(self.shared_database) if self.shared_database is not None else None
+
+    @property
+    def leader(self) -> str:
+        """Who keeps a shared index current, and since when."""
+        return self.leadership.leader() if self.leadership is not None else ""
+
+    def is_kept_current(self) -> bool:
+        """Whether some `lorebot serve` keeps the index current."""
+        from knowledge.locking import is_locked
+
+        if self.leadership is not None:
+            return bool(self.leadership.leader())
+        return is_locked(self.layout.home, SERVING)
 
     @property
     def catalog(self) -> Catalog:
@@ -116,9 +157,15 @@ class Assembly:
 
     def is_syncing(self, source: str) -> bool:
         """Whether a run of this source is on, in this process or another."""
-        from knowledge.locking import is_locked
+        return self.sync_locks.is_held(source)
 
-        return is_locked(self.layout.locks, source)
+    @cached_property
+    def sync_locks(self) -> SyncLocks:
+        from knowledge.locking import DatabaseLocks, FileLocks
+
+        if self.shared_database is not None:
+            return DatabaseLocks(self.shared_database)
+        return FileLocks(self.layout.locks)
 
     @cached_property
     def embedder(self) -> Embedding:
@@ -180,16 +227,18 @@ class Assembly:
             self.embedder,
             self.chunker,
             IsolatedConverter(),
-            self.layout.locks,
+            self.sync_locks,
             self.settings.models.embedding,
             [source.name for source in self.settings.sources],
         )
 
     @cached_property
     def jobs(self) -> JobTable:
-        from bot.jobs import JobTable
+        from bot.jobs import open_job_file, open_shared_jobs
 
-        return JobTable(self.layout.jobs)
+        if self.shared_database is not None:
+            return open_shared_jobs(self.shared_database)
+        return open_job_file(self.layout.jobs)
 
     @cached_property
     def run_notes(self) -> RunNotes:
@@ -461,6 +510,8 @@ class Assembly:
             self.editions.close()
         if "jobs" in built:
             self.jobs.close()
+        if built.get("shared_database") is not None:
+            built["shared_database"].dispose()
         if "inbox" in built:
             self.inbox.close()
         if "journal" in built:

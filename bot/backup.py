@@ -32,8 +32,8 @@ from bot.archive import (
 )
 from bot.database import BUSY_SECONDS, journal_url
 from bot.migrations import HEAD
-from knowledge.edition import ABOUT
-from knowledge.edition import CATALOG as CATALOG_FILE
+from knowledge.edition_folders import ABOUT
+from knowledge.edition_folders import CATALOG as CATALOG_FILE
 from knowledge.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -125,8 +125,9 @@ def _collect(assembly: Assembly, staging: Path, cancelled: threading.Event) -> M
         shutil.copytree(folder, staging / ADAPTERS, ignore=_passing, copy_function=_copy_file)
     with assembly.editions.reading() as edition:
         (staging / EDITION).parent.mkdir()
-        shutil.copyfile(edition.folder / ABOUT, staging / EDITION)
-        _copy_database(edition.folder / CATALOG_FILE, staging / CATALOG, cancelled)
+        folder = assembly.layout.index / edition.name
+        shutil.copyfile(folder / ABOUT, staging / EDITION)
+        _copy_database(folder / CATALOG_FILE, staging / CATALOG, cancelled)
         counts = edition.catalog.counts()
     return Manifest(
         lorebot=version("lorebot"),

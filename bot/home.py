@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# The name of the lock that a `lorebot serve` holds in its home.
+SERVING = "serve"
+
 
 @dataclass(frozen=True, slots=True)
 class HomeLayout:

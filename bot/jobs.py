@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, MetaData, String, Table, create_engine, delete, event, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Column, Engine, MetaData, String, Table, create_engine, delete, event, select
 from sqlalchemy.engine import URL, ExceptionContext
 
+from knowledge.dialects import upserting
 from knowledge.documents import KnowledgeError
+from knowledge.postgres import SHARED_SCHEMA, make_tables
 from knowledge.schema import UtcDateTime
 
 _BUSY_SECONDS = 5
@@ -46,33 +47,17 @@ class StoredJob:
 
 
 class JobTable:
-    """The schedule's state in one SQLite file; safe for many threads and processes.
+    """The schedule's state in a database; safe for many threads and processes.
 
-    Every method is one short transaction and raises `KnowledgeError` when the file cannot be used.
+    Every method is one short transaction and raises `KnowledgeError` when the database cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        url = URL.create("sqlite", database=str(path))
-        self._engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-
-        @event.listens_for(self._engine, "connect")
-        def configure(connection: sqlite3.Connection, _record: Any) -> None:
-            # Without a wait for the disk: what a power cut loses here is a run that comes early.
-            for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-                connection.execute(f"PRAGMA {pragma}")
-
-        @event.listens_for(self._engine, "handle_error")
-        def explain(context: ExceptionContext) -> None:
-            raise KnowledgeError(
-                f"The schedule {path} cannot be used ({context.original_exception}): check the disk and its "
-                "permissions, or move the file away."
-            ) from context.original_exception
-
-        metadata.create_all(self._engine)
+    def __init__(self, engine: Engine) -> None:
+        """Of a database that has the tables; see the functions that open one."""
+        self._engine = engine
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._engine.dispose()
 
     def jobs(self) -> dict[str, StoredJob]:
@@ -84,15 +69,16 @@ class JobTable:
     def put(self, job: StoredJob) -> None:
         """Keep a job in place of what was kept of its source."""
         values = {"schedule": job.schedule, "next_run_time": job.next_run_time}
-        statement = upsert(jobs).values(source=job.source, **values)
         with self._engine.begin() as connection:
+            statement = upserting(connection, jobs).values(source=job.source, **values)
             connection.execute(statement.on_conflict_do_update(index_elements=["source"], set_=values))
 
     def add(self, job: StoredJob) -> bool:
         """Keep a job of a source that has none; False when it has one."""
         row = {"source": job.source, "schedule": job.schedule, "next_run_time": job.next_run_time}
         with self._engine.begin() as connection:
-            return bool(connection.execute(insert(jobs).prefix_with("OR IGNORE"), row).rowcount)
+            statement = upserting(connection, jobs).on_conflict_do_nothing()
+            return bool(connection.execute(statement, row).rowcount)
 
     def remove(self, source: str) -> bool:
         """Drop a job; False when there is none."""
@@ -108,7 +94,7 @@ class JobTable:
         """Pause a source; one that is paused stays so since then."""
         row = {"source": source, "since": datetime.now(UTC)}
         with self._engine.begin() as connection:
-            connection.execute(insert(pauses).prefix_with("OR IGNORE"), row)
+            connection.execute(upserting(connection, pauses).on_conflict_do_nothing(), row)
 
     def resume(self, source: str) -> None:
         """Let a source be synced again."""
@@ -120,3 +106,32 @@ class JobTable:
         with self._engine.begin() as connection:
             for table in (jobs, pauses):
                 connection.execute(delete(table).where(table.c.source.not_in(sources)))
+
+
+def open_job_file(path: Path) -> JobTable:
+    """The table in an SQLite file, which is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # Without a wait for the disk: what a power cut loses here is a run that comes early.
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "handle_error")
+    def explain(context: ExceptionContext) -> None:
+        raise KnowledgeError(
+            f"The schedule {path} cannot be used ({context.original_exception}): check the disk and its "
+            "permissions, or move the file away."
+        ) from context.original_exception
+
+    metadata.create_all(engine)
+    return JobTable(engine)
+
+
+def open_shared_jobs(engine: Engine) -> JobTable:
+    """The table in the database that several machines share, beside the index."""
+    make_tables(engine, SHARED_SCHEMA, metadata)
+    return JobTable(engine)

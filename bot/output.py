@@ -173,6 +173,7 @@ def print_status(status: Status, console: Console) -> None:
         "Home": status.home,
         "Index": f"{status.documents:,} documents, {status.passages:,} passages, generation "
         f"{status.index_generation}",
+        "Kept current by": status.leader,
         **_rebuilding(status.rebuilding),
         "Embedding model": status.embedding_model,
         "Base model": status.generation_model,

@@ -36,9 +36,8 @@ from bot.archive import (
 from bot.backup import journal_file
 from bot.home import HomeLayout
 from bot.migrations import HEAD, VERSION_TABLE, is_known
-from knowledge.edition import ABOUT, create, read_about, write_in_one_step
-from knowledge.edition import CATALOG as CATALOG_FILE
-from knowledge.editions import LIVE
+from knowledge.edition_folders import ABOUT, LIVE, create, read_about, write_in_one_step
+from knowledge.edition_folders import CATALOG as CATALOG_FILE
 from knowledge.locking import Lease
 from knowledge.schema import SCHEMA_VERSION
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
@@ -17,7 +17,9 @@ from filelock import FileLock, Timeout
 
 from bot.assembly import Assembly
 from bot.connecting import beside, build_connectors, supervise
+from bot.home import SERVING
 from bot.indexing import choose_sources, sync_options
+from bot.leading import Leading, Service
 from bot.library import location
 from bot.live_metrics import LiveMetrics
 from bot.logs import forwarding, open_log
@@ -29,7 +31,6 @@ from bot.schedule import parse_schedule
 from bot.server_metrics import ServerMetrics
 from bot.settings import ServeSettings, load_settings
 from bot.source_settings import AnySource, FolderSettings
-from bot.status import SERVING
 from bot.stopping import EndAtLast, stop_event
 from bot.upkeep import KeptSource, Upkeep, Watch
 from bot.warming import Warming
@@ -50,8 +51,6 @@ _THREADS = 64
 
 # Long enough to outlast a look at whether the lock is held.
 _AT_ONCE_SECONDS = 0.2
-
-Service = Callable[[], Coroutine[None, None, None]]
 
 
 def serve(config: Path | None) -> None:
@@ -85,7 +84,7 @@ async def _serve(
     probes = Probes(readiness, assembly.metrics, threads, redaction.clean)
     try:
         async with _watched(probes, assembly.settings.serve, log):
-            starting = asyncio.create_task(asyncio.to_thread(build_upkeep, assembly, log))
+            starting = asyncio.create_task(asyncio.to_thread(build_keeping, assembly, log))
             await asyncio.wait({starting, asyncio.create_task(stop.wait())}, return_when="FIRST_COMPLETED")
             if not starting.done():
                 end_at_last.at_once()
@@ -96,7 +95,7 @@ async def _serve(
 
 
 async def _run(
-    upkeep: Upkeep,
+    keeping_current: Service,
     assembly: Assembly,
     log: FilteringBoundLogger,
     readiness: Readiness,
@@ -111,9 +110,10 @@ async def _run(
     checks = needs(assembly, threads)
     keep_days = assembly.settings.journal.keep_days
     retention = Retention(lambda: assembly.journal.database, keep_days, log)
+    keeping = [keeping_current, retention.run]
     if not connectors:
         readiness.begin(checks)
-        await run_services([upkeep.run, retention.run], stop)
+        await run_services(keeping, stop)
         return
     # Names of hosts are looked up and the journal is read in these, which must not wait for long work.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "work"))
@@ -122,7 +122,7 @@ async def _run(
     platforms = [partial(supervise, connector, log) for connector in connectors]
     # What this process took stays its own until the platforms have seen it through.
     async with beside(assembly.inbox.run):
-        await run_services([upkeep.run, retention.run, warming.run, *platforms], stop)
+        await run_services([*keeping, warming.run, *platforms], stop)
 
 
 @asynccontextmanager
@@ -149,6 +149,14 @@ async def run_services(services: Sequence[Service], stop: asyncio.Event) -> None
         while isinstance(failed, BaseExceptionGroup):
             failed = failed.exceptions[0]
         raise failed from None
+
+
+def build_keeping(assembly: Assembly, log: FilteringBoundLogger) -> Service:
+    """What keeps the index current: this process, or whichever of several leads. Raises `KnowledgeError`."""
+    upkeep = build_upkeep(assembly, log)
+    if assembly.leadership is None:
+        return upkeep.run
+    return Leading(assembly.leadership, lambda: build_upkeep(assembly, log).run, log).run
 
 
 def build_upkeep(assembly: Assembly, log: FilteringBoundLogger) -> Upkeep:

@@ -12,10 +12,11 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
@@ -72,6 +73,22 @@ class SyncSettings(Table):
     max_documents: int = Field(default=200_000, ge=1)
     passage_words: int = Field(default=200, ge=40, le=400)
     chroma_from: int = Field(default=200_000, ge=0)
+
+
+class CatalogSettings(Table):
+    """`[catalog]`: where the index is kept; files in the home without a URL.
+
+    In Postgres several processes share it: all answer, and one keeps it current.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^postgresql(\+psycopg)?://")
+
+    @model_validator(mode="after")
+    def _keeps_no_password(self) -> Self:
+        netloc = urlsplit(self.url or "").netloc
+        if ":" in netloc.rpartition("@")[0]:
+            raise ValueError("a URL with a password ends up in logs; let PGPASSWORD or ~/.pgpass hold it")
+        return self
 
 
 class JournalSettings(Table):
@@ -167,6 +184,7 @@ class Settings(BaseSettings):
     rewriting: RewritingSettings = RewritingSettings()
     answers: AnswerSettings = AnswerSettings()
     sync: SyncSettings = SyncSettings()
+    catalog: CatalogSettings = CatalogSettings()
     journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
     limits: LimitSettings = LimitSettings()

@@ -13,9 +13,6 @@ from bot.generators import voices_in_words
 from bot.health import Condition, Health
 from bot.voices import ActiveVoice
 from knowledge.editions import Rebuilding
-from knowledge.locking import is_locked
-
-SERVING = "serve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +65,15 @@ class Status:
     """The state of one Lorebot home. `adapter` is the one that answers use: name, version, hash.
 
     `voices` are those of the places that have one of their own, after that of all others.
-    `serving` tells whether a `lorebot serve` keeps the index current; without one no run is planned.
+    `serving` tells whether a `lorebot serve` keeps the index current; without one no run is planned. Where
+    several share an index, `leader` is the one that does, and since when.
     `rebuilding` tells how far an index with other settings is, which is built beside the one that answers.
     `model_server` is None where the model of this machine answers, which is `generation_model`.
     """
 
     home: str
     serving: bool
+    leader: str
     sources: tuple[SourceStatus, ...]
     documents: int
     passages: int
@@ -124,7 +123,7 @@ def _health(assembly: Assembly, configured: tuple[str, ...]) -> Iterator[tuple[s
     """The health of every source: those of the settings, then those that are only in the index."""
     catalog = assembly.catalog
     lasts, paused = catalog.last_syncs(), assembly.jobs.paused()
-    jobs = assembly.jobs.jobs() if is_locked(assembly.layout.home, SERVING) else {}
+    jobs = assembly.jobs.jobs() if assembly.is_kept_current() else {}
     unconfigured = tuple(name for name in catalog.sources_seen() if name not in configured)
     for name in configured + unconfigured:
         last, job = lasts.get(name), jobs.get(name)
@@ -148,7 +147,8 @@ def read_status(assembly: Assembly) -> Status:
     voices = assembly.voices.active()
     return Status(
         home=str(assembly.settings.home),
-        serving=is_locked(assembly.layout.home, SERVING),
+        serving=assembly.is_kept_current(),
+        leader=assembly.leader,
         sources=sources,
         documents=counts.documents,
         passages=counts.passages,

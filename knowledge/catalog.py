@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Connection, Update, bindparam, delete, exists, func, insert, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, Update, bindparam, delete, exists, func, insert, select, update
 
 from knowledge.arrays import Vectors
-from knowledge.reading import CatalogReader, listed
+from knowledge.dialects import numbers_in, texts_in, upserting
+from knowledge.reading import CatalogReader
 from knowledge.records import INTERRUPTED, RUNNING, DocumentFailure, DocumentVersion, ForgottenDocument
 from knowledge.schema import (
     audiences,
@@ -31,13 +31,13 @@ _SYNCS_KEPT = 200
 
 
 class Catalog(CatalogReader):
-    """The catalog in one SQLite file: documents, passages, embeddings, audiences, failures, past syncs.
+    """The catalog in one database: documents, passages, embeddings, audiences, failures, past syncs.
 
     Safe for many threads and processes, of which one at a time writes about a source (`knowledge.sync` holds
     a lock for that). Every method is one transaction: what a killed process leaves is the state before or
     after it.
-    Methods raise `KnowledgeError` when the file is damaged, locked for long, or its disk is full; what was
-    published then stands.
+    Methods raise `KnowledgeError` when the database is damaged, locked for long or away, or its disk is full;
+    what was published then stands.
     """
 
     def publish(
@@ -55,11 +55,11 @@ class Catalog(CatalogReader):
             return
         with self._write() as connection:
             audience_id = _audience_id(connection, audience)
-            for version in versions:
-                _publish_document(connection, source, audience_id, version)
+            changed = [_publish_document(connection, source, audience_id, one) for one in versions]
+            self.full_text.index_new(connection, changed)
             _forget_failures(connection, source, [*(v.uri for v in versions), *removed])
             gone = delete(documents).where(
-                documents.c.source == source, documents.c.uri.in_(listed("values"))
+                documents.c.source == source, documents.c.uri.in_(texts_in("values"))
             )
             connection.execute(gone, {"values": json.dumps(list(removed))})
             _next_generation(connection)
@@ -111,7 +111,7 @@ class Catalog(CatalogReader):
         ]
         if rows:
             with self._write() as connection:
-                connection.execute(upsert(embeddings).on_conflict_do_nothing(), rows)
+                connection.execute(upserting(connection, embeddings).on_conflict_do_nothing(), rows)
 
     def prune_embeddings(self, model: str) -> int:
         """Drop embeddings of texts that no live passage has, and of other models once `model` has them.
@@ -142,9 +142,9 @@ class Catalog(CatalogReader):
         d = documents.c
         here = (d.source == source) & (d.uri == uri)
         count = select(func.count(passages.c.id)).join_from(passages, documents).where(here)
-        note = upsert(forgotten).on_conflict_do_nothing()
         with self._write() as connection:
             had = connection.execute(count).scalar_one()
+            note = upserting(connection, forgotten).on_conflict_do_nothing()
             connection.execute(note, {"source": source, "uri": uri, "at": _now()})
             _forget_failures(connection, source, [uri])
             if connection.execute(delete(documents).where(here)).rowcount:
@@ -168,23 +168,12 @@ class Catalog(CatalogReader):
     def continue_from(self, generation: int) -> None:
         """Have the generations of this catalog go on after that of another."""
         with self._write() as connection:
-            newest = connection.execute(select(func.max(generations.c.generation))).scalar_one() or 0
-            if newest <= generation:
-                row = {"generation": generation + 1, "token": uuid4().hex, "published_at": _now()}
-                connection.execute(insert(generations), row)
+            if _newest_generation(connection) <= generation:
+                _add_generation(connection, generation + 1)
 
     def wipe(self) -> None:
-        """Leave nothing in the file of what was deleted from it: no words in the index, no pages in the log.
-
-        (https://sqlite.org/fts5.html#the_optimize_command, https://sqlite.org/pragma.html#pragma_wal_checkpoint)
-        """
-        with self._write() as connection:
-            connection.execute(text("INSERT INTO passages_fts (passages_fts) VALUES ('optimize')"))
-        raw = self._engine.raw_connection()
-        try:
-            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        finally:
-            raw.close()
+        """Leave nothing where the database may still hold what was deleted."""
+        self._database.wipe(self._database.writing)
 
     def interrupt(self, source: str) -> None:
         """Note that the runs of a source which never ended were interrupted."""
@@ -211,7 +200,10 @@ class Catalog(CatalogReader):
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with (
+            self._database.writing.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
             yield connection
 
 
@@ -220,7 +212,17 @@ def _now() -> datetime:
 
 
 def _next_generation(connection: Connection) -> None:
-    connection.execute(insert(generations), {"token": uuid4().hex, "published_at": _now()})
+    # Writers wait for each other: of two generations the later one is the newer.
+    _add_generation(connection, _newest_generation(connection) + 1)
+
+
+def _newest_generation(connection: Connection) -> int:
+    return connection.execute(select(func.max(generations.c.generation))).scalar_one() or 0
+
+
+def _add_generation(connection: Connection, generation: int) -> None:
+    row = {"generation": generation, "token": uuid4().hex, "published_at": _now()}
+    connection.execute(insert(generations), row)
 
 
 def _interrupted(source: str) -> Update:
@@ -230,20 +232,23 @@ def _interrupted(source: str) -> Update:
 
 def _audience_id(connection: Connection, audience: frozenset[str]) -> int:
     principals = sorted(audience)
-    connection.execute(upsert(audiences).on_conflict_do_nothing(), {"principals": principals})
-    found = connection.execute(select(audiences.c.id).where(audiences.c.principals == principals))
-    return int(found.scalar_one())
+    found = connection.execute(select(audiences.c.id).where(audiences.c.principals == principals)).scalar()
+    if found is None:
+        new = insert(audiences).returning(audiences.c.id)
+        found = connection.execute(new, {"principals": principals}).scalar_one()
+    return int(found)
 
 
 def _forget_failures(connection: Connection, source: str, uris: Sequence[str]) -> None:
-    statement = delete(failures).where(failures.c.source == source, failures.c.uri.in_(listed("values")))
+    statement = delete(failures).where(failures.c.source == source, failures.c.uri.in_(texts_in("values")))
     connection.execute(statement, {"values": json.dumps(uris)})
 
 
-def _publish_document(
-    connection: Connection, source: str, audience_id: int, version: DocumentVersion
-) -> None:
-    """Replace a document's row, and those of its passages that the new version words otherwise."""
+def _publish_document(connection: Connection, source: str, audience_id: int, version: DocumentVersion) -> int:
+    """Replace a document's row, and those of its passages that the new version words otherwise.
+
+    Returns the document's id.
+    """
     row: dict[str, object] = {
         "title": version.title,
         "url": version.url,
@@ -282,8 +287,11 @@ def _publish_document(
             added.append({"document_id": document_id, **wording, **place})
     dead = [passage_id for ids in reusable.values() for passage_id in ids]
     if dead:
-        connection.execute(delete(passages).where(p.id.in_(listed("values"))), {"values": json.dumps(dead)})
+        connection.execute(
+            delete(passages).where(p.id.in_(numbers_in("values"))), {"values": json.dumps(dead)}
+        )
     if kept:
         connection.execute(update(passages).where(p.id == bindparam("passage_id")), kept)
     if added:
         connection.execute(insert(passages), added)
+    return int(document_id)

@@ -1,31 +1,15 @@
-"""One edition of the index: its folder, what it was made with, its catalog and its vector index.
-
-edition.json     what it was made with, and beside which edition
-catalog.sqlite   its catalog
-vectors/         its vector index
-lease            held by whoever has it open
-"""
+"""One edition of the index: what it was made with, its catalog, its vector index; and where editions are."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
-
-from filelock import FileLock
+from typing import Protocol
 
 from knowledge.catalog import Catalog
-from knowledge.locking import Lease
 from knowledge.vectors import Announce, VectorIndex
-
-CATALOG = "catalog.sqlite"
-VECTORS = "vectors"
-ABOUT = "edition.json"
-REMOVED = "removed-"
 
 OpenIndex = Callable[[Path, Catalog, str, Announce], VectorIndex]
 
@@ -51,82 +35,101 @@ class MadeWith:
 NOTHING = MadeWith("", "", "")
 
 
-class Edition:
-    """One open edition, whose folder stays for as long as it is open anywhere; `users` count its blocks."""
+@dataclass(frozen=True, slots=True)
+class StoredEdition:
+    """An edition as a store has opened it.
 
-    def __init__(self, folder: Path, announce: Announce, open_index: OpenIndex) -> None:
-        """Raises `FileNotFoundError` when the folder is gone or holds no edition."""
-        self.folder = folder
-        self.name = folder.name
-        self._lease = Lease(folder)
-        try:
-            self.made_with, self.beside = read_about(folder)
-            self.catalog = Catalog(folder / CATALOG)
-        except BaseException:
-            self._lease.release()
-            raise
-        self.vectors = open_index(folder / VECTORS, self.catalog, self.made_with.embedder, announce)
+    `beside` names the edition beside which it was begun, `began` says when in seconds since 1970. `folder` is
+    for its vector index on this machine, which is changed in `turn`, one process at a time. `release` lets go
+    of the edition, which stays until then.
+    """
+
+    name: str
+    made_with: MadeWith
+    beside: str
+    began: float
+    folder: Path
+    catalog: Catalog
+    turn: AbstractContextManager[object]
+    release: Callable[[], None]
+
+
+class EditionStore(Protocol):
+    """Where editions are kept, and which of them answers. The methods block; str() names it for people."""
+
+    def looked(self) -> Hashable:
+        """Something that is another whenever another edition answers; None when none does. Quick."""
+        ...
+
+    def live(self) -> str:
+        """The name of the edition that answers. Raises `FileNotFoundError` when none does."""
+        ...
+
+    def let_answer(self, name: str) -> None:
+        """Have an edition answer, in one step."""
+        ...
+
+    def create(self, made_with: MadeWith, beside: str) -> str:
+        """Begin an edition; returns its name."""
+        ...
+
+    def names(self) -> list[str]:
+        """Every edition that is kept."""
+        ...
+
+    def open(self, name: str) -> StoredEdition:
+        """Open an edition. Raises `FileNotFoundError` when there is none of that name."""
+        ...
+
+    def remove_unless_open(self, name: str) -> None:
+        """Remove an edition, unless some process has it open."""
+        ...
+
+    def remove_all_but(self, *kept: str) -> None:
+        """Remove all others that no process has open, and what is left of such that were removed before."""
+        ...
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Nobody else, of any process, is in such a block; this thread may be in several."""
+        ...
+
+    def close(self) -> None:
+        """Close what the store itself has open."""
+        ...
+
+
+class Edition:
+    """One open edition, which stays for as long as it is open anywhere; `users` count its blocks."""
+
+    def __init__(self, stored: StoredEdition, announce: Announce, open_index: OpenIndex) -> None:
+        self.name = stored.name
+        self.made_with = stored.made_with
+        self.beside = stored.beside
+        self.began = stored.began
+        self.folder = stored.folder
+        self.catalog = stored.catalog
+        self.vectors = open_index(stored.folder, stored.catalog, stored.made_with.embedder, announce)
         self.users = 0
+        self._turn = stored.turn
+        self._release = stored.release
 
     def catch_up(self) -> None:
         """Bring the vector index to the catalog's state, after whoever else is doing that."""
-        with FileLock(self.folder / "vectors.lock"):
+        with self._turn:
             self.vectors.catch_up()
 
     def discard(self) -> None:
         """Have the next `catch_up` build the vector index from nothing."""
-        with FileLock(self.folder / "vectors.lock"):
+        with self._turn:
             self.vectors.discard()
 
+    def retire(self) -> None:
+        """Let go of what the vector index keeps elsewhere, for another edition takes over."""
+        with self._turn:
+            self.vectors.retire()
+
     def close(self) -> None:
-        """Close what is open and let go of the folder."""
+        """Close what is open and let go of the edition."""
         self.vectors.close()
         self.catalog.close()
-        self._lease.release()
-
-
-def create(folder: Path, made_with: MadeWith, beside: str) -> str:
-    """Make a new edition's folder; returns its name."""
-    edition = folder / uuid4().hex[:12]
-    edition.mkdir(parents=True)
-    write_in_one_step(edition / ABOUT, json.dumps({**asdict(made_with), "beside": beside}))
-    return edition.name
-
-
-def remove_unless_open(folder: Path) -> None:
-    """Remove an edition, unless somebody has it open."""
-    if not folder.name.startswith(REMOVED):
-        try:
-            alone = Lease.alone(folder)
-        except FileNotFoundError:
-            return
-        if alone is None:
-            return
-        folder = folder.rename(folder.with_name(f"{REMOVED}{folder.name}"))
-        alone.release()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def read_about(folder: Path) -> tuple[MadeWith, str]:
-    """What an edition was made with and beside which. Raises `FileNotFoundError` when it is none."""
-    try:
-        fields = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        beside = fields.pop("beside")
-        return MadeWith(**fields), beside
-    except (ValueError, TypeError, KeyError, NotADirectoryError) as error:
-        raise FileNotFoundError(folder / ABOUT) from error
-
-
-def write_in_one_step(path: Path, text: str) -> None:
-    """Write a small file so that it is whole or not there, whenever the process or the machine dies."""
-    new = path.with_name(f"{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        self._release()

@@ -1,35 +1,16 @@
-"""The editions of the index: the one that answers, and one that is built beside it with other settings.
-
-index/live    the name of the edition that answers, replaced in one step
-index/NAME/   an edition, see `knowledge.edition`
-"""
+"""The editions of the index: the one that answers, and one that is built beside it with other settings."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-
-from filelock import FileLock
 
 from knowledge.documents import KnowledgeError
-from knowledge.edition import (
-    ABOUT,
-    NOTHING,
-    REMOVED,
-    Edition,
-    MadeWith,
-    OpenIndex,
-    create,
-    remove_unless_open,
-    write_in_one_step,
-)
+from knowledge.edition import NOTHING, Edition, EditionStore, MadeWith, OpenIndex
 from knowledge.vectors import Announce
 
-LIVE = "live"
-CHANGING = "editions.lock"
 _TRIES = 20
 
 
@@ -46,24 +27,23 @@ class Rebuilding:
 
 
 class Editions:
-    """The editions in one folder, each opened once; safe in many threads and processes.
+    """The editions of one store, each opened once; safe in many threads and processes.
 
-    Every method looks at `live` anew, which costs one stat(2). An edition that is neither live nor beside the
+    Every method looks anew which of them answers. An edition that is neither live nor beside the
     live one is dead: whoever closes it last removes it.
     """
 
-    def __init__(self, folder: Path, announce: Announce, open_index: OpenIndex) -> None:
+    def __init__(self, store: EditionStore, announce: Announce, open_index: OpenIndex) -> None:
         """Nothing is read or made before the first method needs it."""
-        self._folder = folder
+        self._store = store
         self._announce = announce
         self._open_index = open_index
         self._open: dict[str, Edition] = {}
         self._live: Edition | None = None
-        self._looked: tuple[int, int] | None = None
+        self._looked: Hashable = None
         self._working: Edition | None = None
         self._was_ours = False
         self._lock = threading.RLock()
-        self._changing = FileLock(folder / CHANGING)
 
     def live(self) -> Edition:
         """The edition that answers; an empty one where nothing was ever indexed.
@@ -71,7 +51,7 @@ class Editions:
         It may be closed when another one took over: take it anew for each thing to do, or see `reading`.
         """
         with self._lock:
-            if self._live is None or _stamp(self._folder / LIVE) != self._looked:
+            if self._live is None or self._store.looked() != self._looked:
                 self._live = self._open_live()
                 self._close_unused()
             return self._live
@@ -93,7 +73,7 @@ class Editions:
         holds nothing; what other settings left unfinished is removed. Raises `KnowledgeError` when this
         process's settings were the live edition's, and another process has replaced it meanwhile.
         """
-        with self._lock, self._locked():
+        with self._lock, self._store.changing():
             live = self.live()
             edition = self._working_edition(live, made_with)
             if edition is not live and not live.catalog.counts().documents:
@@ -107,7 +87,7 @@ class Editions:
     @contextmanager
     def all(self) -> Iterator[tuple[Edition, ...]]:
         """Every edition on disk, the live one first: what must never be said again goes from all."""
-        with self._lock, self._locked():
+        with self._lock, self._store.changing():
             live = self.live()
             used = (live, *(edition for edition in self._on_disk() if edition is not live))
             for edition in used:
@@ -125,7 +105,8 @@ class Editions:
             return
         edition.catalog.continue_from(live.catalog.generation())
         edition.catch_up()
-        with self._lock, self._locked():
+        live.retire()
+        with self._lock, self._store.changing():
             if self.live().name == edition.beside:
                 lost = live.catalog.counts().by_source.keys() - edition.catalog.counts().by_source.keys()
                 self._let_answer(edition)
@@ -141,7 +122,7 @@ class Editions:
             counts = live.catalog.counts()
             if not beside or not counts.documents:
                 return None
-            newest = max(beside, key=lambda edition: (edition.folder / ABOUT).stat().st_mtime_ns)
+            newest = max(beside, key=lambda edition: edition.began)
             done = newest.catalog.counts().documents
             sources = [source for source in configured if source in counts.by_source]
             waiting = tuple(source for source in sources if not newest.catalog.has_been_completed(source))
@@ -154,32 +135,31 @@ class Editions:
                 edition.close()
             self._open.clear()
             self._live = self._working = self._looked = None
+            self._store.close()
 
     def _open_live(self) -> Edition:
         for _ in range(_TRIES):
             # Before the reading: of a pointer replaced in between, the next look finds out.
-            looked = _stamp(self._folder / LIVE)
+            looked = self._store.looked()
             try:
-                edition = self._opened((self._folder / LIVE).read_text(encoding="utf-8").strip())
+                edition = self._opened(self._store.live())
             except FileNotFoundError:
                 self._begin_unless_begun()
             else:
                 self._looked = looked
                 return edition
         raise KnowledgeError(
-            f"The index in {self._folder} names an edition that is not there: move the folder away and sync "
-            "again."
+            f"The index in {self._store} names an edition that is not there: move it away and sync again."
         )
 
     def _begin_unless_begun(self) -> None:
-        """Make an empty edition live where no file says which one is."""
-        with self._locked():
-            if _stamp(self._folder / LIVE) is None:
-                name = create(self._folder, NOTHING, "")
-                write_in_one_step(self._folder / LIVE, f"{name}\n")
+        """Make an empty edition live where none is."""
+        with self._store.changing():
+            if self._store.looked() is None:
+                self._store.let_answer(self._store.create(NOTHING, ""))
 
     def _let_answer(self, edition: Edition) -> Edition:
-        write_in_one_step(self._folder / LIVE, f"{edition.name}\n")
+        self._store.let_answer(edition.name)
         self._was_ours = True
         return self.live()
 
@@ -198,7 +178,7 @@ class Editions:
         if working is not before:
             self._working = working
             self._close_unused()
-            self._remove_all_but(live.name, working.name)
+            self._store.remove_all_but(live.name, working.name)
         return working
 
     def _beside(self, live: Edition, made_with: MadeWith) -> Edition:
@@ -210,25 +190,19 @@ class Editions:
                 "Other settings cut or embed the documents differently: the index is rebuilt beside the live "
                 "one, which answers until the new one takes over."
             )
-        edition = self._opened(create(self._folder, made_with, live.name))
+        edition = self._opened(self._store.create(made_with, live.name))
         for source in live.catalog.sources_seen():
             edition.catalog.keep_out(source, live.catalog.forgotten(source))
         return edition
 
     def _on_disk(self) -> Iterator[Edition]:
-        for folder in sorted(self._folder.iterdir()):
-            if folder.is_dir() and not folder.name.startswith(REMOVED):
-                with suppress(FileNotFoundError):
-                    yield self._opened(folder.name)
-
-    def _remove_all_but(self, *kept: str) -> None:
-        for folder in self._folder.iterdir():
-            if folder.is_dir() and folder.name not in kept:
-                remove_unless_open(folder)
+        for name in self._store.names():
+            with suppress(FileNotFoundError):
+                yield self._opened(name)
 
     def _opened(self, name: str) -> Edition:
         if name not in self._open:
-            self._open[name] = Edition(self._folder / name, self._announce, self._open_index)
+            self._open[name] = Edition(self._store.open(name), self._announce, self._open_index)
         return self._open[name]
 
     @contextmanager
@@ -251,22 +225,8 @@ class Editions:
             del self._open[edition.name]
             edition.close()
             if live and edition.beside != live.name:
-                remove_unless_open(edition.folder)
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._changing:
-            yield
+                self._store.remove_unless_open(edition.name)
 
 
 def _same(one: MadeWith, other: MadeWith) -> bool:
     return one.fingerprint == other.fingerprint
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_mtime_ns

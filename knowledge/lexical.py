@@ -1,4 +1,4 @@
-"""Search by words: BM25 over the catalog's FTS5 index, with the postings of asked words held in memory.
+"""Search by words: BM25 over the catalog's full text, with the postings of asked words held in memory.
 
 FTS5's own `bm25()` takes more than a microsecond for every passage that holds any of the words: 30 ms for a
 plain question over 100,000 passages. Reading a word's postings takes half of that, but only once: they are
@@ -84,6 +84,7 @@ class LexicalIndex:
 
     def __init__(self, catalog: CatalogReader) -> None:
         self._catalog = catalog
+        self._full_text = catalog.full_text
         self._held: _State | None = None
         self._lock = threading.Lock()
 
@@ -120,7 +121,7 @@ class LexicalIndex:
             held = {one for one in stems if one in state.postings}
             found = {one for one in held if len(state.postings[one].rows)}
             others = state.may_hold([one for one in stems if one not in held])
-            return found | arrays.occurring(connection, others)
+            return found | self._full_text.occurring(connection, others)
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """In how many live passages each stem occurs; stems that occur nowhere are left out."""
@@ -142,7 +143,7 @@ class LexicalIndex:
         """
         for some in _batches(self._read_vocabulary()):
             with self._catalog.snapshot() as connection:
-                stamp, read = arrays.stamp(connection), arrays.occurrences(connection, some)
+                stamp, read = arrays.stamp(connection), self._full_text.occurrences(connection, some)
             with self._lock:
                 if self._held is not None and self._held.stamp == stamp:
                     _hold(self._held, read)
@@ -156,7 +157,7 @@ class LexicalIndex:
         frequent = []
         with self._catalog.snapshot() as connection:
             stamp = arrays.stamp(connection)
-            for one, count in arrays.vocabulary(connection):
+            for one, count in self._full_text.vocabulary(connection):
                 hashes.append(hash(one))
                 if count >= _FREQUENT and one not in idle:
                     frequent.append((one, count))
@@ -172,7 +173,7 @@ class LexicalIndex:
             held = state.postings
             missing = [one for one in dict.fromkeys(stems) if one not in held]
             if missing:
-                _hold(state, arrays.occurrences(connection, missing))
+                _hold(state, self._full_text.occurrences(connection, missing))
             found = {one: held[one] for one in stems}
             for one in found:
                 held.move_to_end(one)
@@ -195,10 +196,10 @@ class LexicalIndex:
             if len(new) <= _MOST_NEW:
                 tokens = np.empty(len(ids), dtype=np.int64)
                 tokens[rows >= 0] = held.tokens[rows[rows >= 0]]
-                tokens[rows < 0] = arrays.token_counts_of(connection, new)
-                added = arrays.occurrences_in(connection, new) if len(new) else {}
+                tokens[rows < 0] = self._full_text.token_counts_of(connection, new)
+                added = self._full_text.occurrences_in(connection, new) if len(new) else {}
                 return _carried(held, _State(stamp, ids, audiences, tokens, _damping(tokens)), added)
-        tokens = arrays.token_counts(connection)
+        tokens = self._full_text.token_counts(connection)
         return _State(stamp, ids, audiences, tokens, _damping(tokens))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from knowledge.documents import KnowledgeError
-from knowledge.edition import CATALOG, VECTORS, MadeWith, create, write_in_one_step
-from knowledge.editions import CHANGING, LIVE
+from knowledge.edition import MadeWith
+from knowledge.edition_folders import CATALOG, CHANGING, LIVE, VECTORS, create, write_in_one_step
 
 
 def adopt(catalog: Path, vectors: Path, folder: Path, model: str) -> None:

@@ -6,15 +6,16 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, String, bindparam, column, func, select, text
+from sqlalchemy import Connection, Row, Select, String, cast, func, select
 
 from knowledge import arrays
 from knowledge.arrays import Ids, Vectors
+from knowledge.catalog_database import Place, open_database
+from knowledge.dialects import numbers_in, texts_in
 from knowledge.documents import Reader
 from knowledge.records import (
     COMPLETE,
@@ -35,7 +36,6 @@ from knowledge.schema import (
     failures,
     forgotten,
     generations,
-    open_engine,
     passages,
     syncs,
 )
@@ -44,13 +44,14 @@ from knowledge.schema import (
 class CatalogReader:
     """The reading half of `Catalog`. Every method is one transaction; safe in many threads and processes.
 
-    Methods raise `KnowledgeError` when the file is damaged or locked for long.
+    Methods raise `KnowledgeError` when the file is damaged or locked for long, or Postgres is away.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file at `path`."""
-        self.path = path
-        self._engine = open_engine(path)
+    def __init__(self, place: Place) -> None:
+        """Open or create the file or the schema."""
+        self.place = place
+        self._database = open_database(place)
+        self.full_text = self._database.full_text
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +63,7 @@ class CatalogReader:
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._database.writing.dispose()
 
     def generation(self) -> int:
         """The number of the last published change, 0 for an empty catalog."""
@@ -103,7 +104,7 @@ class CatalogReader:
         """How many passages are live (of these audiences, if given)."""
         query = select(func.count()).select_from(passages)
         if audiences is not None:
-            query = query.join(documents).where(documents.c.audience_id.in_(listed("audiences")))
+            query = query.join(documents).where(documents.c.audience_id.in_(numbers_in("audiences")))
         with self.snapshot() as connection:
             values = {} if audiences is None else {"audiences": json.dumps([int(a) for a in audiences])}
             return connection.execute(query, values).scalar_one()
@@ -133,7 +134,7 @@ class CatalogReader:
 
     def unfiltered_passages(self, ids: Sequence[int]) -> dict[int, StoredPassage]:
         """The live ones among these passages by id, whoever may read them: only for who administers them."""
-        query = _stored_passages().where(passages.c.id.in_(listed("values")))
+        query = _stored_passages().where(passages.c.id.in_(numbers_in("values")))
         with self.snapshot() as connection:
             rows = connection.execute(query, {"values": _json(ids)})
             return {row.id: StoredPassage(*tuple(row)) for row in rows}
@@ -151,7 +152,7 @@ class CatalogReader:
         query = (
             select(d.title, p.heading)
             .join_from(passages, documents)
-            .where(d.audience_id.in_(listed("audiences")), p.heading != "")
+            .where(d.audience_id.in_(numbers_in("audiences")), p.heading != "")
             .order_by(func.coalesce(d.modified_at, d.indexed_at).desc(), d.id, p.ordinal)
             .limit(limit)
         )
@@ -161,12 +162,8 @@ class CatalogReader:
 
     def document_frequencies(self, stems: Sequence[str]) -> dict[str, int]:
         """In how many passages each stem occurs; stems that occur nowhere are left out."""
-        query = text(
-            "SELECT term, doc FROM json_each(:stems) AS asked CROSS JOIN passages_terms ON term = asked.value"
-        )
         with self.snapshot() as connection:
-            rows = connection.execute(query, {"stems": json.dumps(sorted(set(stems)))})
-            return {row.term: int(row.doc) for row in rows}
+            return self.full_text.document_frequencies(connection, stems)
 
     def live(self, model: str) -> tuple[Ids, Ids]:
         """Passage ids that have an embedding of `model`, ascending, and their audience ids."""
@@ -266,7 +263,7 @@ class CatalogReader:
     def without_embedding(self, model: str, text_hashes: Collection[str]) -> set[str]:
         """Those of these text hashes that `model` has not embedded yet."""
         e = embeddings.c
-        query = select(e.text_hash).where(e.model == model, e.text_hash.in_(listed("values")))
+        query = select(e.text_hash).where(e.model == model, e.text_hash.in_(texts_in("values")))
         with self.snapshot() as connection:
             stored = connection.execute(query, {"values": json.dumps(list(text_hashes))}).scalars()
             return set(text_hashes).difference(stored)
@@ -274,7 +271,7 @@ class CatalogReader:
     def embeddings(self, model: str, text_hashes: Collection[str]) -> tuple[list[str], Vectors]:
         """Those of these text hashes that `model` has embedded, and their embeddings (n, dimensions)."""
         e = embeddings.c
-        query = select(e.text_hash, e.vector).where(e.model == model, e.text_hash.in_(listed("values")))
+        query = select(e.text_hash, e.vector).where(e.model == model, e.text_hash.in_(texts_in("values")))
         with self.snapshot() as connection:
             rows = connection.execute(query, {"values": json.dumps(list(text_hashes))}).all()
         matrix = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32)
@@ -283,13 +280,8 @@ class CatalogReader:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A transaction: everything that is read in it is of one state."""
-        with self._engine.connect() as connection:
+        with self._database.reading.connect() as connection:
             yield connection
-
-
-def listed(name: str) -> Select[tuple[str]]:
-    """The values of a JSON array parameter: a list of any length, where SQLite limits parameters."""
-    return select(column("value")).select_from(func.json_each(bindparam(name)))
 
 
 def _json(ids: Sequence[int]) -> str:
@@ -298,7 +290,9 @@ def _json(ids: Sequence[int]) -> str:
 
 def _stored_passages() -> Select[Any]:
     p, d = passages.c, documents.c
-    at_line = func.coalesce(d.url + func.replace(d.line_anchor, "{line}", p.line, type_=String), d.url)
+    at_line = func.coalesce(
+        d.url + func.replace(d.line_anchor, "{line}", cast(p.line, String), type_=String), d.url
+    )
     return select(
         *(p.id, d.source, d.uri, at_line.label("url"), d.title, p.heading, p.text, p.ordinal, p.start, p.end),
         *(d.version, d.indexed_at, d.modified_at),
@@ -307,7 +301,7 @@ def _stored_passages() -> Select[Any]:
 
 # Made once: making it takes as long as running it.
 _READABLE_PASSAGES = _stored_passages().where(
-    passages.c.id.in_(listed("values")), documents.c.audience_id.in_(listed("audiences"))
+    passages.c.id.in_(numbers_in("values")), documents.c.audience_id.in_(numbers_in("audiences"))
 )
 
 
@@ -319,7 +313,7 @@ def _stored_documents() -> Select[Any]:
             *(func.count(passages.c.id).label("passages"), audiences.c.principals),
         )
         .select_from(documents.join(audiences).outerjoin(passages, passages.c.document_id == d.id))
-        .group_by(d.id)
+        .group_by(d.id, audiences.c.id)
     )
 
 

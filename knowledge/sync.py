@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from knowledge.catalog import Catalog
@@ -17,7 +16,7 @@ from knowledge.edition import Edition, MadeWith
 from knowledge.editions import Editions
 from knowledge.indexing import Chunks, Convert, DocumentsRun, Embeds, SyncFailure
 from knowledge.listing import listed_until_cancelled
-from knowledge.locking import SyncBusyError, source_lock
+from knowledge.locking import SyncBusyError, SyncLocks
 from knowledge.records import CANCELLED, COMPLETE, PARTIAL, KnownDocument
 
 __all__ = [
@@ -30,6 +29,7 @@ __all__ = [
 ]
 
 _FEW_DELETIONS = 10
+_LOOK_SECONDS = 0.5
 
 Phase = Literal["listing", "documents", "index"]
 Trust = Callable[[Edition, str], tuple[Mapping[str, KnownDocument], Mapping[str, str]]]
@@ -101,13 +101,13 @@ class Synchronizer:
         embedder: Embeds,
         chunker: Chunks,
         convert: Convert,
-        locks: Path,
+        locks: SyncLocks,
         model: str,
         configured: Collection[str],
     ) -> None:
         """`convert` makes Markdown of a raw document and raises `UnreadableError` where it cannot.
 
-        `locks` is a folder; `model` names the embedder as `MadeWith` says, `configured` the sources of the
+        `model` names the embedder as `MadeWith` says, `configured` the sources of the
         settings: no edition waits for others.
         """
         self._editions = editions
@@ -150,7 +150,7 @@ class Synchronizer:
 
     def forget_source(self, name: str) -> None:
         """Remove all documents of a source that is no longer in the settings."""
-        with source_lock(self._locks, name), self._editions.all() as editions:
+        with self._locks.holding(name), self._editions.all() as editions:
             for edition in editions:
                 edition.catalog.forget_source(name)
                 self._wipe(edition, name)
@@ -161,7 +161,7 @@ class Synchronizer:
         Returns how many passages it had. A run that is killed here has either noted and removed it or not.
         Its embeddings go with it, or at the end of the last of the runs that other sources have meanwhile.
         """
-        with source_lock(self._locks, source_name), self._editions.all() as editions:
+        with self._locks.holding(source_name), self._editions.all() as editions:
             passages = [edition.catalog.forget_document(source_name, uri) for edition in editions]
             for edition in editions:
                 self._wipe(edition, source_name)
@@ -169,7 +169,7 @@ class Synchronizer:
 
     def restore_document(self, source_name: str, uri: str) -> None:
         """Let the next sync index a forgotten document again, if its source still lists it."""
-        with source_lock(self._locks, source_name), self._editions.all() as editions:
+        with self._locks.holding(source_name), self._editions.all() as editions:
             for edition in editions:
                 edition.catalog.restore_document(source_name, uri)
 
@@ -181,7 +181,8 @@ class Synchronizer:
         cancelled: threading.Event,
         options: SyncOptions,
     ) -> SyncReport:
-        with source_lock(self._locks, source.name):
+        with self._locks.holding(source.name) as is_held:
+            stopping = _Stopping(cancelled, is_held)
             with self._editions.working(self._made_with) as (edition, answering):
                 # Before anything that takes long: a source that was closed to some is closed to them now.
                 for one in _both(edition, answering):
@@ -189,8 +190,13 @@ class Synchronizer:
                 if answering:
                     edition.catalog.keep_out(source.name, answering.catalog.forgotten(source.name))
                 report = self._run_in(
-                    edition, answering, source, trust(edition, source.name), on_progress, cancelled, options
+                    edition, answering, source, trust(edition, source.name), on_progress, stopping, options
                 )
+                if report.cancelled and not cancelled.is_set():
+                    raise KnowledgeError(
+                        f"The sync of '{source.name}' lost its lock with the connection to the database: "
+                        "what it had published stands, and the next one goes on from there."
+                    )
                 if not report.cancelled:
                     self._prune(edition, source.name)
                 done = answering is not None and self._is_whole(edition, answering, options)
@@ -287,9 +293,27 @@ class Synchronizer:
                 if source == mine:
                     edition.catalog.interrupt(source)
                     continue
-                with source_lock(self._locks, source):
+                with self._locks.holding(source):
                     edition.catalog.interrupt(source)
         edition.catalog.prune_embeddings(edition.made_with.embedder)
+
+
+class _Stopping(threading.Event):
+    """Set when a run is cancelled, or has lost its lock: then another may have begun."""
+
+    def __init__(self, cancelled: threading.Event, is_held: Callable[[], bool]) -> None:
+        super().__init__()
+        self._cancelled = cancelled
+        self._is_held = is_held
+        self._looked = time.monotonic()
+
+    def is_set(self) -> bool:
+        """Looks at the lock once in a while, which may take a question to a database."""
+        if not super().is_set() and time.monotonic() - self._looked >= _LOOK_SECONDS:
+            if not self._is_held():
+                self.set()
+            self._looked = time.monotonic()
+        return super().is_set() or self._cancelled.is_set()
 
 
 def _both(edition: Edition, answering: Edition | None) -> tuple[Edition, ...]:
@@ -322,7 +346,7 @@ def _noted(catalogs: Sequence[Catalog], source: str) -> Iterator[Callable[[str, 
             end(f"failed: {error}", {})
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise KnowledgeError(
-                f"No space left on the disk ({error.filename or catalogs[0].path.parent}): what was "
+                f"No space left on the disk ({error.filename or catalogs[0].place}): what was "
                 "indexed before is intact; free some space and sync again."
             ) from error
         raise

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import BOTH, own_database
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
 
@@ -37,41 +37,18 @@ class Finished:
     err: str
 
 
-# A database that may be emptied, as in postgresql://user@127.0.0.1/name.
-POSTGRES = os.environ.get("TEST_POSTGRES_URL")
-
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="no TEST_POSTGRES_URL")),
-    ]
-)
+@pytest.fixture(params=BOTH)
 def journal_at(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     """Where a new journal is to be made."""
     if request.param == "sqlite":
         return journal_url(None, tmp_path / "journal.sqlite")
-    made = _own_database(journal_url(POSTGRES, tmp_path))
+    made = own_database()
     engine = create_engine(made)
     metadata.drop_all(engine)
     with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
     engine.dispose()
     return made
-
-
-def _own_database(url: URL) -> URL:
-    """The database for the tests of this process, of which pytest-xdist runs several at a time."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker is None:
-        return url
-    own = f"{url.database}_{worker}"
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": own}):
-            connection.execute(text(f'CREATE DATABASE "{own}"'))
-    engine.dispose()
-    return url.set(database=own)
 
 
 Lorebot = Callable[..., Finished]

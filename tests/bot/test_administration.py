@@ -18,7 +18,7 @@ from bot.settings import load_settings
 from connectors.conversation import Asker, Place, Progress
 from connectors.grammar import parse
 from connectors.ports import AdminEvent, Administered, Administering
-from knowledge.locking import source_lock
+from knowledge.locking import FileLocks
 
 MakeVoice = Callable[..., Path]
 
@@ -107,7 +107,7 @@ async def team(own_documents: Path, models: Path) -> AsyncIterator[Team]:
 @contextmanager
 def held(team: Team, source: str) -> Iterator[None]:
     """Another process syncs this source."""
-    with source_lock(team.assembly.layout.locks, source):
+    with FileLocks(team.assembly.layout.locks).holding(source):
         yield
 
 

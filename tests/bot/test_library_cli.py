@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from knowledge.chroma import ChromaVectors
+from knowledge.edition_folders import EditionFolders
 from knowledge.editions import Editions
 from knowledge.records import DocumentFailure
 
@@ -164,7 +165,7 @@ def test_an_id_that_no_passage_has_is_refused(lorebot: Lorebot, indexed: Path, w
 
 
 def test_a_number_that_names_a_document_is_that_document(lorebot: Lorebot, indexed: Path) -> None:
-    editions = Editions(indexed / "home" / "index", print, ChromaVectors)
+    editions = Editions(EditionFolders(indexed / "home" / "index"), print, ChromaVectors)
     entry = DocumentFailure("1", "", "An entry of a feed.", datetime.now(UTC))
     editions.live().catalog.add_failures("office", [entry])
     assert in_json(lorebot, "passages", "show", "1")["passages"] == []

@@ -121,7 +121,7 @@ def test_without_its_embedding_model_the_index_is_searched_by_words_until_it_is_
 ) -> None:
     before = opening()
     index_everything(before)
-    about = before.editions.live().folder / "edition.json"
+    about = before.editions.live().folder.parent / "edition.json"
     made_with = json.loads(about.read_text())
     about.write_text(json.dumps({**made_with, "embedder": "lost-1", "model": "/models/lost"}))
     said: list[str] = []
@@ -165,7 +165,7 @@ def test_other_readers_never_gain_from_settings_that_are_older_than_the_index(op
 def test_nothing_is_answered_while_a_source_cannot_be_closed(opening: Opening) -> None:
     before = opening()
     index_everything(before)
-    with sqlite3.connect(before.catalog.path) as connection:
+    with sqlite3.connect(before.catalog.place) as connection:
         connection.execute(
             "CREATE TRIGGER sealed BEFORE UPDATE ON documents "
             "BEGIN SELECT RAISE(FAIL, 'attempt to write a readonly database'); END"
@@ -186,7 +186,7 @@ def test_the_number_of_passages_that_are_searched_is_the_reader_s(opening: Openi
 def test_a_home_from_before_there_were_editions_is_taken_over(opening: Opening, own_documents: Path) -> None:
     before = opening()
     index_everything(before)
-    edition = before.editions.live().folder
+    edition = before.editions.live().folder.parent
     before.editions.close()
     (edition / "catalog.sqlite").rename(own_documents / "home" / "catalog.sqlite")
     shutil.rmtree(own_documents / "home" / "index")

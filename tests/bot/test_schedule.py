@@ -20,14 +20,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "knowledge"))
 
 from index_standins import MemorySource, ParagraphChunker, WordEmbedder, to_markdown
 
-from bot.jobs import JobTable, StoredJob
+from bot.jobs import JobTable, StoredJob, open_job_file
 from bot.logs import open_log
 from bot.schedule import Schedule, parse_schedule
 from bot.settings import SettingsError, load_settings
 from bot.upkeep import KeptSource, Upkeep, Watch
 from knowledge.chroma import ChromaVectors
 from knowledge.documents import RawDocument, Source
+from knowledge.edition_folders import EditionFolders
 from knowledge.editions import Editions
+from knowledge.locking import FileLocks
 from knowledge.records import SyncRecord
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.selection import EXCLUDED_BY_DEFAULT, Selection
@@ -154,7 +156,7 @@ class Team:
         self.sources: dict[str, Source] = {}
         self.schedules: dict[str, Schedule] = {}
         self.watches: dict[str, Watch] = {}
-        self.editions = Editions(home / "index", self._announced, ChromaVectors)
+        self.editions = Editions(EditionFolders(home / "index"), self._announced, ChromaVectors)
         self.embedder = WordEmbedder()
         self.log = io.StringIO()
         self.runs: list[str] = []
@@ -183,7 +185,7 @@ class Team:
             self.embedder,
             ParagraphChunker(),
             to_markdown,
-            self.home / "locks",
+            FileLocks(self.home / "locks"),
             "words",
             list(self.sources),
         )
@@ -205,7 +207,7 @@ class Team:
             KeptSource(name, "", self.schedules[name], self.watches.get(name), lasts.get(name))
             for name in self.sources
         ]
-        table = JobTable(self.home / "schedule.sqlite")
+        table = open_job_file(self.home / "schedule.sqlite")
         service = asyncio.create_task(Upkeep(sources, table, self, open_log(self.log, "debug")).run())
         try:
             yield
@@ -250,7 +252,7 @@ class Opened:
     """The table of jobs as another process opens it."""
 
     def __init__(self, path: Path) -> None:
-        self.table = JobTable(path)
+        self.table = open_job_file(path)
 
     def __enter__(self) -> JobTable:
         return self.table

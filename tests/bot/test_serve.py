@@ -17,7 +17,7 @@ import pytest
 
 from bot.health import Health
 from bot.progress import RunNote, RunNotes
-from knowledge.locking import source_lock
+from knowledge.locking import FileLocks
 from knowledge.records import SyncRecord
 from knowledge.sync import SyncProgress
 
@@ -118,7 +118,7 @@ def test_progress_is_noted_while_a_run_lasts(tmp_path: Path) -> None:
 def test_status_shows_the_progress_of_a_run_in_another_process(lorebot: Lorebot, office: Path) -> None:
     home = office / "home"
     with (
-        source_lock(home / "locks", "office"),
+        FileLocks(home / "locks").holding("office"),
         RunNotes(home / "running").noting(lambda step: None) as on_progress,
     ):
         on_progress(SyncProgress("office", "documents", 120, 800))
@@ -180,7 +180,7 @@ def test_a_sync_of_everything_leaves_out_what_is_paused(lorebot: Lorebot, office
 
 
 def test_a_source_that_is_being_synced_is_refused_in_one_line(lorebot: Lorebot, office: Path) -> None:
-    with source_lock(office / "home" / "locks", "office"):
+    with FileLocks(office / "home" / "locks").holding("office"):
         done = lorebot("sync", "office")
     assert done.code == 1
     assert "Another sync of 'office' is running (pid " in " ".join((done.out + done.err).split())

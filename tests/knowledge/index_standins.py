@@ -25,7 +25,10 @@ from knowledge.documents import (
     UnreadableError,
     VanishedError,
 )
+from knowledge.edition import EditionStore, OpenIndex
+from knowledge.edition_folders import EditionFolders
 from knowledge.editions import Editions
+from knowledge.locking import FileLocks, SyncLocks
 from knowledge.snapshots import Seal, read_seal
 from knowledge.sync import Synchronizer, SyncOptions, SyncProgress, SyncReport
 from knowledge.vectors import VectorIndex
@@ -130,18 +133,25 @@ class Index:
     """One index with its parts in reach of the test."""
 
     def __init__(
-        self, home: Path, embedder: WordEmbedder | None = None, chunker: ParagraphChunker | None = None
+        self,
+        home: Path,
+        embedder: WordEmbedder | None = None,
+        chunker: ParagraphChunker | None = None,
+        open_index: OpenIndex = ChromaVectors,
+        store: EditionStore | None = None,
+        locks: SyncLocks | None = None,
     ) -> None:
+        """Without a store and locks they are files of the home."""
         self.home = home
         self.embedder = embedder or WordEmbedder()
         self.said: list[str] = []
-        self.editions = Editions(home / "index", self.said.append, ChromaVectors)
+        self.editions = Editions(store or EditionFolders(home / "index"), self.said.append, open_index)
         self.synchronizer = Synchronizer(
             self.editions,
             self.embedder,
             chunker or ParagraphChunker(),
             to_markdown,
-            home / "locks",
+            locks or FileLocks(home / "locks"),
             "",
             ("handbook", "drive"),
         )
@@ -156,7 +166,7 @@ class Index:
 
     @property
     def seal(self) -> Seal | None:
-        return read_seal(self.editions.live().folder / "vectors")
+        return read_seal(self.editions.live().folder)
 
     def sync(
         self,

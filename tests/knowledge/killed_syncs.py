@@ -23,7 +23,9 @@ from index_standins import ParagraphChunker, WordEmbedder, to_markdown
 from knowledge.catalog import Catalog
 from knowledge.chroma import ChromaVectors, _audience_by_id, _writing
 from knowledge.documents import RawDocument
+from knowledge.edition_folders import EditionFolders
 from knowledge.editions import Editions
+from knowledge.locking import FileLocks
 from knowledge.snapshots import read_seal
 from knowledge.sources.folder import FolderSource
 from knowledge.sync import Synchronizer, SyncOptions
@@ -123,7 +125,7 @@ class Home:
             live, embedded = catalog.vectors_of(self.settings.embedder, range(1, 10**5))
             assert live.tolist() == sorted(catalog.unfiltered_passages(range(1, 10**5)))
             said: list[str] = []
-            folder = catalog.path.parent / "vectors"
+            folder = catalog.place.parent / "vectors"
             vectors = ChromaVectors(folder, catalog, self.settings.embedder, said.append)
             for passage_id, vector in zip(live.tolist(), embedded, strict=True):
                 found = dict(vectors.query(vector, 3, [1]))
@@ -134,7 +136,7 @@ class Home:
             with _writing(folder / seal.snapshot) as collection:
                 assert sorted(_audience_by_id(collection)) == live.tolist()
         assert [path.name for path in (self.path / "index").iterdir() if path.is_dir()] == [
-            catalog.path.parent.name
+            catalog.place.parent.name
         ]
 
     def _catalog(self) -> Catalog:
@@ -226,11 +228,11 @@ def main() -> None:
 
     home, embedder, chunker = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     synchronizer = Synchronizer(
-        Editions(home / "index", print, ChromaVectors),
+        Editions(EditionFolders(home / "index"), print, ChromaVectors),
         LoggingEmbedder(embedder, home / "embedded.log"),
         ParagraphChunker(chunker),
         to_markdown,
-        home / "locks",
+        FileLocks(home / "locks"),
         "",
         ["docs"],
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from knowledge.catalog import Catalog
+from knowledge.catalog_database import Place
 from knowledge.documents import KnowledgeError, Passage, Reader
 from knowledge.lexical import LexicalIndex
 from knowledge.records import DocumentFailure, DocumentVersion
@@ -26,8 +28,9 @@ EVERYONE = frozenset({"everyone"})
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    return Catalog(tmp_path / "catalog.sqlite")
+def catalog(catalog_at: Place) -> Iterator[Catalog]:
+    with Catalog(catalog_at) as opened:
+        yield opened
 
 
 def version(uri: str, *texts: str, title: str = "Handbook", mark: str = "1") -> DocumentVersion:
@@ -287,13 +290,13 @@ def test_threads_read_whole_publications_while_one_writes(catalog: Catalog) -> N
 def test_another_process_sees_what_was_published(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", "One.")])
     program = (
-        "import sys; from pathlib import Path; from knowledge.catalog import Catalog; "
-        "print(Catalog(Path(sys.argv[1])).unfiltered_passages([1])[1].text)"
+        "import pickle, sys; from knowledge.catalog import Catalog; "
+        "print(Catalog(pickle.loads(sys.stdin.buffer.read())).unfiltered_passages([1])[1].text)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", program, str(catalog.path)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], input=pickle.dumps(catalog.place), capture_output=True, check=True
     )
-    assert run.stdout == "One.\n"
+    assert run.stdout == b"One.\n"
 
 
 def test_a_full_disk_is_one_clear_line_and_the_old_index_stands(tmp_path: Path) -> None:

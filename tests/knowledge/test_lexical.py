@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from postgres import POSTGRES, new_schema
 
-from knowledge import arrays, lexical
+from knowledge import lexical
 from knowledge.catalog import Catalog
+from knowledge.catalog_database import Place
 from knowledge.documents import EVERYONE, Passage, Reader
 from knowledge.lexical import LexicalIndex
 from knowledge.records import DocumentVersion
@@ -59,8 +61,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with Catalog(tmp_path / "catalog.sqlite") as opened:
+def catalog(catalog_at: Place) -> Iterator[Catalog]:
+    with Catalog(catalog_at) as opened:
         yield opened
 
 
@@ -75,7 +77,7 @@ def by_fts5(
     catalog: Catalog, words: Sequence[str], limit: int, audiences: Sequence[int]
 ) -> list[tuple[int, float]]:
     match = " OR ".join(f'"{word}"' for word in words)
-    with closing(sqlite3.connect(catalog.path)) as connection:
+    with closing(sqlite3.connect(catalog.place)) as connection:
         return connection.execute(BY_FTS5, (match, json.dumps(list(audiences)), limit)).fetchall()
 
 
@@ -163,6 +165,33 @@ def test_after_any_changes_every_question_finds_what_fts5_finds(
             assert index.occurring(every) == changing.document_frequencies(every).keys()
 
 
+@pytest.mark.skipif(not POSTGRES, reason="no TEST_POSTGRES_URL")
+@pytest.mark.parametrize("seed", (1, 2))
+def test_postgres_finds_what_an_sqlite_file_finds_with_the_same_scores(seed: int, tmp_path: Path) -> None:
+    with new_schema() as place, Catalog(tmp_path / "catalog.sqlite") as one, Catalog(place) as other:
+        indexes = [(catalog, LexicalIndex(catalog)) for catalog in (one, other)]
+        for step in range(8):
+            said = []
+            for catalog, index in indexes:
+                chance = random.Random(f"{seed} {step}")
+                changed(catalog, chance, chance.choice(DEEDS))
+                if step == 2 * seed:
+                    index.prefetch()
+                words = chance.sample(("absent", *WORDS), k=4)
+                audiences = catalog.readable_audiences(Reader((frozenset(chance.sample(PRINCIPALS, k=3)),)))
+                every = stem(tokens(" ".join(("absent", *WORDS))))
+                said.append(
+                    (
+                        index.query(stems_of(words), 50, audiences),
+                        index.occurring(every),
+                        index.document_frequencies(every),
+                        catalog.document_frequencies(every),
+                        LexicalIndex(catalog).query(stems_of(words), 50, audiences),
+                    )
+                )
+            assert said[0] == said[1]
+
+
 def changed(catalog: Catalog, chance: random.Random, deed: str) -> None:
     """Something that a sync or an admin does."""
     source, uri = chance.choice(PRINCIPALS), str(chance.randrange(6))
@@ -184,7 +213,7 @@ def test_what_was_read_of_a_word_outlives_a_change(
     index = LexicalIndex(library_to_change)
     assert index.document_frequencies(["tea", "cake"]) == {"tea": 2, "cake": 1}
     library_to_change.publish("wiki", frozenset({EVERYONE}), [version("c", "green tea")], ["a"])
-    monkeypatch.setattr(arrays, "occurrences", never_read)
+    monkeypatch.setattr(index._full_text, "occurrences", never_read)
     assert index.document_frequencies(["tea", "cake"]) == {"tea": 2, "cake": 1}
     assert {passage for passage, _ in index.query(["tea"], 10, [1])} == {2, 3}
 
@@ -195,7 +224,7 @@ def test_frequent_words_are_read_before_anybody_asks(
     monkeypatch.setattr(lexical, "_FREQUENT", 2)
     index = LexicalIndex(library_to_change)
     index.prefetch()
-    monkeypatch.setattr(arrays, "occurrences", never_read)
+    monkeypatch.setattr(index._full_text, "occurrences", never_read)
     assert len(index.query(["tea"], 10, [1])) == 2
 
 

@@ -15,7 +15,7 @@ import pytest
 from index_standins import Index, MemorySource, ParagraphChunker, WordEmbedder, many, to_markdown
 
 from knowledge.documents import KnowledgeError, MarkdownDocument, RawDocument
-from knowledge.locking import source_lock
+from knowledge.locking import FileLocks
 from knowledge.sync import SyncBusyError, SyncFailure, SyncProgress
 from knowledge.vectors import ExactVectors
 
@@ -56,12 +56,15 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from index_standins import *
 from knowledge.chroma import ChromaVectors
+from knowledge.edition_folders import EditionFolders
 from knowledge.editions import Editions
+from knowledge.locking import FileLocks
 from knowledge.sync import Synchronizer
 home, embedder, source = Path(sys.argv[1]), WordEmbedder(), MemorySource()
 source.put("lunch.md", "Lunch is at noon.")
-editions = Editions(home / "index", print, ChromaVectors)
-s = Synchronizer(editions, embedder, ParagraphChunker(), to_markdown, home / "locks", "", ["handbook"])
+editions = Editions(EditionFolders(home / "index"), print, ChromaVectors)
+locks = FileLocks(home / "locks")
+s = Synchronizer(editions, embedder, ParagraphChunker(), to_markdown, locks, "", ["handbook"])
 report = s.sync(source, on_progress=lambda _: None, cancelled=threading.Event())
 print(report.unchanged, "chromadb" in sys.modules)
 """
@@ -270,7 +273,7 @@ def test_forgotten_documents_do_not_count_as_deletions_that_need_confirming(inde
 
 def test_nothing_is_forgotten_while_a_sync_runs(index: Index, source: MemorySource) -> None:
     index.sync(source)
-    with source_lock(index.home / "locks", "handbook"), pytest.raises(SyncBusyError):
+    with FileLocks(index.home / "locks").holding("handbook"), pytest.raises(SyncBusyError):
         index.synchronizer.forget_document("handbook", "lunch.md")
     assert index.catalog.forgotten("handbook") == ()
 
@@ -286,7 +289,7 @@ def test_a_catalog_from_before_documents_could_be_forgotten_is_read_as_it_is(
     index: Index, source: MemorySource
 ) -> None:
     index.sync(source)
-    path = index.catalog.path
+    path = index.catalog.place
     index.editions.close()
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE forgotten")
@@ -464,7 +467,7 @@ def test_a_cancelled_run_keeps_what_it_published_and_the_next_goes_on(index: Ind
 
 
 def test_two_runs_at_once_are_refused(index: Index, source: MemorySource) -> None:
-    with source_lock(index.home / "locks", "handbook"):
+    with FileLocks(index.home / "locks").holding("handbook"):
         refused: list[str] = []
 
         def second() -> None:
