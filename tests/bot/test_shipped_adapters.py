@@ -14,7 +14,7 @@ from bot.settings import load_settings
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("grounded", "formal")
+NAMES = ("grounded", "formal", "warm")
 MOST_BYTES = 12_000_000
 
 
