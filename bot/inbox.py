@@ -28,6 +28,7 @@ KEPT_SECONDS = 7 * 86_400.0
 MOST_TRIES = 4
 
 _BEATS_A_LEASE = 4
+_LONGEST_LEASES = 2
 _PRUNED_EVERY = 3_600.0
 
 _Result = TypeVar("_Result")
@@ -56,6 +57,8 @@ class Inbox:
         # What is in work here, by the thread's knowledge: more may be this process's by the database, which
         # has then committed and could not say so any more.
         self._held: set[str] = set()
+        # What is done, of which the database could not be told yet.
+        self._owed: set[str] = set()
         self._thread = ThreadPoolExecutor(1, "inbox")
         self._takes = Batches(self._take, self._thread)
         self._finishes = Batches(self._finish, self._thread)
@@ -65,11 +68,16 @@ class Inbox:
         return await self._takes(delivery)
 
     async def finish(self, key: str) -> None:
-        """Nobody takes it up again, and its payload is emptied. Raises `JournalError`.
+        """Nobody takes it up again, and its payload is emptied.
 
-        What another process took over is that one's to finish.
+        What another process took over is that one's to finish. Raises `JournalError` when it cannot be noted
+        now; it is noted as soon as it can be while `run` runs.
         """
-        await self._finishes(key)
+        try:
+            await self._finishes(key)
+        except JournalError:
+            self._owed.add(key)
+            raise
 
     async def release(self, key: str) -> None:
         """It may be taken again. Raises `JournalError`."""
@@ -93,6 +101,7 @@ class Inbox:
             while True:
                 try:
                     await self._in_thread(self._beat)
+                    await self._finish_owed()
                     if time.monotonic() - pruned_at >= _PRUNED_EVERY:
                         await self._in_thread(self._prune)
                         pruned_at = time.monotonic()
@@ -109,6 +118,12 @@ class Inbox:
 
     async def _in_thread(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def _finish_owed(self) -> None:
+        owed = tuple(self._owed)
+        if owed:
+            await self._in_thread(self._finish, owed)
+            self._owed.difference_update(owed)
 
     def _take(self, batch: Sequence[Delivery]) -> list[bool]:
         first = {delivery.key: place for place, delivery in reversed(list(enumerate(batch)))}
@@ -159,7 +174,9 @@ class Inbox:
             lock_table(connection, deliveries)
             now = _now(connection)
             self._renew(connection, now)
-            alive = select(owners.c.owner).where(owners.c.alive_until > now)
+            # A lease that ends later than any could was given before the clock was put back.
+            until = owners.c.alive_until
+            alive = select(owners.c.owner).where(until > now, until <= now + _LONGEST_LEASES * self._lease)
             unknown = (d.owner == self._owner) & d.key.not_in(self._held)
             left = (d.platform == platform) & d.done_at.is_(None) & (d.owner.not_in(alive) | unknown)
             hopeless = update(deliveries).where(left, d.tries >= MOST_TRIES)

@@ -22,7 +22,7 @@ from connectors.discord.notices import refused
 from connectors.log import Log
 from connectors.ports import Delivery, Ports
 
-_INBOX_TRIES = (0.2, 1.0, 5.0)
+_INBOX_TRIES = (0.2, 1.0, 5.0, 10.0, 20.0, 30.0, 30.0, 30.0)
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -66,7 +66,7 @@ class Desk:
         return user
 
     async def take(self, key: str, payload: Mapping[str, Any]) -> bool:
-        """Whether this process is to do it. Discord delivers once: a failure is tried again for seconds."""
+        """Whether this process is to do it. Discord delivers once, so it is tried again for two minutes."""
         for seconds in _INBOX_TRIES:
             try:
                 return await self.ports.inbox.take(Delivery(key, PLATFORM, payload))

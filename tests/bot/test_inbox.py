@@ -220,6 +220,44 @@ async def test_of_two_that_look_at_once_one_gets_it(inbox: Inbox, other: Inbox, 
     third.close()
 
 
+async def test_a_dead_process_is_not_believed_to_live_because_the_clock_was_put_back(
+    inbox: Inbox, other: Inbox, database: Database
+) -> None:
+    await inbox.take(delivery())
+    with database.writing() as connection:
+        connection.execute(update(owners).values(alive_until=owners.c.alive_until + 3_600))
+    assert await other.abandoned("slack") == (delivery(),)
+
+
+async def test_what_is_done_while_the_database_is_lost_is_noted_when_it_is_back(
+    database: Database, other: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Inbox(database, print, lease_seconds=0.2)
+    finish = busy._finish
+    noted: list[str] = []
+
+    def noting(keys: tuple[str, ...]) -> list[None]:
+        noted.extend(keys)
+        return finish(keys)
+
+    async with running(busy):
+        await busy.take(delivery())
+        with monkeypatch.context() as lost:
+            lost.setattr(database, "writing", _lost)
+            with pytest.raises(JournalError):
+                await busy.finish(delivery().key)
+        monkeypatch.setattr(busy, "_finish", noting)
+        await until(lambda: bool(noted))
+    assert await other.abandoned("slack") == ()
+    busy.close()
+
+
+@contextmanager
+def _lost() -> Iterator[Connection]:
+    raise JournalError("the connection broke")
+    yield
+
+
 async def test_a_process_that_ends_leaves_the_rest_to_others_at_once(inbox: Inbox, other: Inbox) -> None:
     async with running(inbox):
         await inbox.take(delivery())

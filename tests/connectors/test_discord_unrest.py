@@ -17,6 +17,7 @@ from bot.database import deliveries
 from connectors.conversation import AnswerEvent, Question
 from connectors.discord import desk
 from connectors.discord.running import DiscordRefusedError
+from connectors.ports import Delivery
 
 
 async def test_a_rate_limit_is_waited_out(discord: DiscordPlatform, behind: DiscordHall) -> None:
@@ -213,6 +214,27 @@ async def test_a_first_response_that_breaks_on_the_way_costs_nobody_the_answer(
         await discord.slash(ada, channel, "ask", question=QUESTION)
         await discord.until(lambda: complete(discord, channel))
     assert len(discord.answers(channel)) == 1
+
+
+async def test_what_is_asked_while_the_journal_is_away_is_answered_once_it_is_back(
+    discord: DiscordPlatform, behind: DiscordHall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, tried = behind.inbox.take, 0
+
+    async def away_at_first(delivery: Delivery) -> bool:
+        nonlocal tried
+        tried += 1
+        if tried <= 5:
+            raise OSError("no journal")
+        return await take(delivery)
+
+    monkeypatch.setattr(desk, "_INBOX_TRIES", (0.01,) * len(desk._INBOX_TRIES))
+    monkeypatch.setattr(behind.inbox, "take", away_at_first)
+    ada, channel = discord.user("Ada"), discord.channel("help")
+    async with behind.on(discord):
+        asked = await discord.mention(ada, channel, QUESTION)
+        await discord.until(lambda: complete(discord, asked))
+    assert said_in(discord, discord.dm_channel(ada)) == []
 
 
 @pytest.mark.parametrize("how", ["mention", "slash"])
