@@ -518,7 +518,7 @@ async def test_nothing_is_lost_while_connections_break_at_random(
     platform: SlackPlatform, app: AsyncApp
 ) -> None:
     heard: set[str] = set()
-    platform.deliveries.ack_timeout, platform.deliveries.retries = 0.3, 1_000
+    platform.deliveries.ack_timeout, platform.deliveries.pauses = 0.3, (0.0,) * 1_000
 
     @app.event("message")
     async def listen(event: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ Behaviour = Callable[["ModelServer", web.Request, Asked], Awaitable[web.StreamRe
 class ModelServer:
     """What the server knows, what it was asked, and how it will answer the next requests.
 
-    `behaviours` are taken one a request; without one it says `says`. With `answers_unknown_from_base` it does
+    `behaviours` are taken one a request; without one it does as `usually`, or says `says`. With `answers_unknown_from_base` it does
     as TGI does, and with `applies_nothing` it is a vLLM whose adapters have no modules.
     """
 
@@ -40,6 +40,7 @@ class ModelServer:
     named: set[str] = field(default_factory=set)
     loaded: dict[str, str] = field(default_factory=dict)
     behaviours: deque[Behaviour] = field(default_factory=deque)
+    usually: Behaviour | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     managed: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -103,7 +104,8 @@ async def _chat(server: ModelServer, request: web.Request) -> web.StreamResponse
         return await server.behaviours.popleft()(server, request, asked)
     if not server.knows(asked["model"]) and not server.answers_unknown_from_base:
         return failing(404, f"The model `{asked['model']}` does not exist.")
-    return await (saying(*server.says) if asked.get("stream") else _log_probabilities)(server, request, asked)
+    usual = server.usually or saying(*server.says)
+    return await (usual if asked.get("stream") else _log_probabilities)(server, request, asked)
 
 
 async def _manage(server: ModelServer, request: web.Request) -> web.StreamResponse:
@@ -144,7 +146,9 @@ def failing(status: int, message: str, **headers: str) -> web.Response:
     return web.json_response({"error": {"message": message}}, status=status, headers=named)
 
 
-def saying(*pieces: str, ends: str | None = "stop", bytes_a_write: int | None = None) -> Behaviour:
+def saying(
+    *pieces: str, ends: str | None = "stop", bytes_a_write: int | None = None, seconds_a_piece: float = 0.0
+) -> Behaviour:
     """An answer in these pieces; `ends` is the reason that its last chunk tells, None for one cut off."""
 
     async def behave(server: ModelServer, request: web.Request, asked: Asked) -> web.StreamResponse:
@@ -153,6 +157,7 @@ def saying(*pieces: str, ends: str | None = "stop", bytes_a_write: int | None = 
         for start in range(0, len(text), bytes_a_write or 1):
             await response.write(text[start : start + (bytes_a_write or 1)])
         for piece in () if bytes_a_write else pieces:
+            await asyncio.sleep(seconds_a_piece)
             await response.write(_content(piece))
         if ends is not None:
             await response.write(_ending(ends))

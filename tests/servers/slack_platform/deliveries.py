@@ -57,12 +57,16 @@ class Carrier(Protocol):
 
 
 class Deliveries:
-    """Sends, times acks and sends again. Only events wait and are repeated; the rest fails as in Slack."""
+    """Sends, times acks and sends again. Only events wait and are repeated; the rest fails as in Slack.
+
+    `pauses` are the seconds before each attempt but the first; Slack's own are 0, 60 and 300
+    (https://docs.slack.dev/apis/events-api/#retries).
+    """
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self.carrier: Carrier | None = None
         self.ack_timeout = 3.0
-        self.retries = 3
+        self.pauses = (0.0, 0.0, 0.0)
         self.all: list[Delivery] = []
         self._waiting: list[Delivery] = []
         self._known: dict[str, Delivery] = {}
@@ -155,8 +159,9 @@ class Deliveries:
 
     def _late(self, delivery: Delivery) -> None:
         self._timers.pop(delivery.id, None)
-        if delivery.kind == "events_api" and len(delivery.attempts) <= self.retries:
-            self._soon(delivery)
+        if delivery.kind == "events_api" and len(delivery.attempts) <= len(self.pauses):
+            pause = self.pauses[len(delivery.attempts) - 1]
+            self._timers[delivery.id] = asyncio.get_running_loop().call_later(pause, self._soon, delivery)
         else:
             self._fail(delivery, "no_ack" if delivery.kind == "events_api" else "operation_timeout")
 
