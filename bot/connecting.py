@@ -101,6 +101,7 @@ def _slack(assembly: Assembly, log: FilteringBoundLogger, environment: Environme
         reaction=settings.reaction,
         audiences=settings.audiences,
         api_url=environment.get("SLACK_API_URL") or API_URL,
+        at_once=assembly.settings.limits.at_once,
     )
     token, secret = environment.get("SLACK_BOT_TOKEN", ""), environment.get("SLACK_SIGNING_SECRET", "")
 
@@ -138,6 +139,7 @@ def _discord(assembly: Assembly, log: FilteringBoundLogger, environment: Environ
         reads_content=settings.message_content,
         api_url=environment.get("DISCORD_API_URL") or API_URL,
         gateway_url=environment.get("DISCORD_GATEWAY_URL", ""),
+        at_once=assembly.settings.limits.at_once,
     )
     token = environment["DISCORD_TOKEN"].strip()
 

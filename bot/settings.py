@@ -24,6 +24,7 @@ from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 from bot.generation_settings import GenerationSettings, PublishingSettings, ServerTable, SpendingSettings
 from bot.logs import LogFormat, LogLevel
 from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
+from connectors.asking import AT_ONCE
 from connectors.conversation import PUBLIC
 from connectors.ports import Mode
 
@@ -157,11 +158,15 @@ class ServeSettings(Table):
 
 
 class LimitSettings(Table):
-    """`[limits]`: how many questions may be asked in so many `minutes`; 0 is no limit. Admins have none."""
+    """`[limits]`: how many questions may be asked in so many `minutes`; 0 is no limit. Admins have none.
+
+    `at_once` are answered at a time on each platform, by each process; more wait for their turn.
+    """
 
     person_questions: int = Field(default=30, ge=0)
     place_questions: int = Field(default=120, ge=0)
     minutes: float = Field(default=10.0, gt=0, le=1440)
+    at_once: int = Field(default=AT_ONCE, ge=1, le=1_000)
 
 
 class Settings(BaseSettings):
