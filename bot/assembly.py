@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from connectors.ports import Ports
     from connectors.presence import Presence
     from knowledge.catalog import Catalog
+    from knowledge.chroma_http import ChromaServer
     from knowledge.chunking import Chunker
     from knowledge.edition import EditionStore, MadeWith
     from knowledge.editions import Editions, Rebuilding
@@ -101,7 +102,9 @@ class Assembly:
         from knowledge.editions import Editions
         from knowledge.vectors import open_vectors
 
-        open_index = partial(open_vectors, chroma_from=self.settings.sync.chroma_from)
+        open_index = partial(
+            open_vectors, chroma_from=self.settings.sync.chroma_from, server=self.chroma_server
+        )
         return Editions(self._edition_store(), self._announce, open_index)
 
     def _edition_store(self) -> EditionStore:
@@ -144,6 +147,13 @@ class Assembly:
         if self.leadership is not None:
             return bool(self.leadership.leader())
         return is_locked(self.layout.home, SERVING)
+
+    @cached_property
+    def chroma_server(self) -> ChromaServer | None:
+        """Where the vectors are, if the settings name a server."""
+        from bot.vector_server import build_chroma_server
+
+        return build_chroma_server(self.settings.chroma, os.environ)
 
     @property
     def catalog(self) -> Catalog:
@@ -508,6 +518,8 @@ class Assembly:
             await asyncio.to_thread(self.tracing.close)
         if "editions" in built:
             self.editions.close()
+        if built.get("chroma_server") is not None:
+            built["chroma_server"].close()
         if "jobs" in built:
             self.jobs.close()
         if built.get("shared_database") is not None:

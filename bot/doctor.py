@@ -16,6 +16,7 @@ from bot.journal import JournalError
 from bot.server_check import check_server
 from bot.settings import SettingsError, load_settings
 from bot.status import read_status
+from bot.vector_server import vector_problem
 from knowledge.documents import KnowledgeError, Reader
 
 ENOUGH_BYTES = 1_000_000_000
@@ -44,6 +45,7 @@ def examine(config: Path | None) -> list[Finding]:
         _embedding_model,
         _generation_model,
         _model_server,
+        _vector_server,
         _index,
         _adapters,
     )
@@ -107,6 +109,24 @@ def _model_server(assembly: Assembly) -> Iterator[Finding]:
     yield Finding(f"the server {endpoint.url} answers as {endpoint.model}; voices: {checked.voices}")
     for reference, problem in checked.refused.items():
         yield Finding(f"voice {reference} on the server: {problem}", checked.meanwhile, True)
+
+
+def _vector_server(assembly: Assembly) -> Iterator[Finding]:
+    """Whether the Chroma server answers, and has the index."""
+    server = assembly.chroma_server
+    if server is None:
+        return
+    meanwhile = "vectors are searched exactly meanwhile"
+    try:
+        version = server.version()
+    except KnowledgeError as error:
+        yield Finding(str(error), f"start the server, or correct [chroma]; {meanwhile}", True)
+        return
+    problem = vector_problem(assembly)
+    if problem:
+        yield Finding(problem, f"`lorebot sync` puts it there; {meanwhile}", True)
+    else:
+        yield Finding(f"the Chroma server at {server.url} (API {version}) has the vectors")
 
 
 def _index(assembly: Assembly) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from bot.assembly import Assembly
 from bot.database import deliveries
 from bot.metrics import OTHER, PLATFORMS
+from bot.vector_server import live_server_vectors
 from connectors.log import Log
 
 # A registry holds as many adapters as a team makes; the rest is counted together.
@@ -36,7 +37,7 @@ class LiveMetrics(Collector):
         """With `answers` the process answers questions, and has a model and a journal to tell of."""
         self._assembly = assembly
         self._log = log
-        self._parts: tuple[Callable[[], Iterable[Metric]], ...] = (self._ages,)
+        self._parts: tuple[Callable[[], Iterable[Metric]], ...] = (self._ages, self._vectors)
         if answers:
             self._parts += (self._unfinished, self._generation, self._adapters)
 
@@ -62,6 +63,22 @@ class LiveMetrics(Collector):
             documents.add_metric([source.name], counts.get(source.name, (0, 0))[0])
         yield ages
         yield documents
+
+    def _vectors(self) -> Iterator[Metric]:
+        vectors = live_server_vectors(self._assembly)
+        if vectors is None:
+            return
+        yield GaugeMetricFamily(
+            "lorebot_vector_server_in_use",
+            "1 while the Chroma server searches, 0 while the exact search does in its place.",
+            value=not vectors.problem(),
+        )
+        searches = CounterMetricFamily(
+            "lorebot_vector_searches", "Searches by meaning, by what did them.", labels=["by"]
+        )
+        searches.add_metric(["server"], vectors.searches.on_server)
+        searches.add_metric(["exact"], vectors.searches.exact)
+        yield searches
 
     def _unfinished(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily(

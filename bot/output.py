@@ -21,6 +21,7 @@ from rich.table import Table
 from bot.doctor import Finding
 from bot.indexing import OnProgress, SourceOutcome
 from bot.status import ModelServerStatus, SourceStatus, Status
+from bot.vector_server import VectorServerStatus
 from knowledge.documents import FoundPassage
 from knowledge.editions import Rebuilding
 from knowledge.sync import SyncProgress, SyncReport
@@ -175,6 +176,7 @@ def print_status(status: Status, console: Console) -> None:
         f"{status.index_generation}",
         "Kept current by": status.leader,
         **_rebuilding(status.rebuilding),
+        **_vector_server(status.vector_server),
         "Embedding model": status.embedding_model,
         "Base model": status.generation_model,
         **_model_server(status.model_server),
@@ -195,6 +197,12 @@ def _rebuilding(rebuilding: Rebuilding | None) -> dict[str, str]:
         f"; takes over after a whole sync of {', '.join(rebuilding.waiting)}" if rebuilding.waiting else ""
     )
     return {"Rebuilding": done + waiting}
+
+
+def _vector_server(server: VectorServerStatus | None) -> dict[str, str]:
+    if server is None:
+        return {}
+    return {"Vectors": f"searched exactly: {server.problem}" if server.problem else f"on {server.url}"}
 
 
 def _model_server(server: ModelServerStatus | None) -> dict[str, str]:

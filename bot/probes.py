@@ -44,9 +44,9 @@ class Probes:
         return web.Response(text="ok\n", headers=_NEVER_CACHED)
 
     async def _ready(self, request: web.Request) -> web.Response:
-        missing = await self._readiness.missing()
+        missing, impaired = await asyncio.gather(self._readiness.missing(), self._readiness.impaired())
         is_ready = not any(missing.values())
-        found = {name: self._clean(reason) or "ok" for name, reason in missing.items()}
+        found = {name: self._clean(reason) or "ok" for name, reason in (missing | impaired).items()}
         status = 200 if is_ready else 503
         return web.json_response({"ready": is_ready, **found}, status=status, headers=_NEVER_CACHED)
 

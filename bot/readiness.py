@@ -8,6 +8,8 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bot.vector_server import vector_problem
+
 if TYPE_CHECKING:
     from bot.assembly import Assembly
     from bot.warming import Warming
@@ -25,18 +27,26 @@ class Readiness:
         self._stop = stop
         self._within = within_seconds
         self._checks: Mapping[str, Check] | None = None
+        self._lesser: Mapping[str, Check] = {}
 
-    def begin(self, checks: Mapping[str, Check]) -> None:
-        """The process has started: from now on these tell how it is."""
-        self._checks = checks
+    def begin(self, checks: Mapping[str, Check], lesser: Mapping[str, Check] | None = None) -> None:
+        """The process has started: from now on these tell how it is; it answers without what is `lesser`."""
+        self._checks, self._lesser = checks, lesser or {}
 
     async def missing(self) -> dict[str, str]:
         """Each thing that is needed, by name, with why it is missing; empty for what is there."""
         if self._checks is None:
             return {"process": "it is starting"}
-        checks = self._checks.items()
-        found = dict(zip(self._checks, await asyncio.gather(*(self._ask(c) for _, c in checks)), strict=True))
+        found = await self._asked(self._checks)
         return found | ({"process": "it is stopping"} if self._stop.is_set() else {})
+
+    async def impaired(self) -> dict[str, str]:
+        """The same of what is used where it is there, and stood in for where it is not."""
+        return await self._asked(self._lesser)
+
+    async def _asked(self, checks: Mapping[str, Check]) -> dict[str, str]:
+        answers = await asyncio.gather(*(self._ask(check) for check in checks.values()))
+        return dict(zip(checks, answers, strict=True))
 
     async def _ask(self, check: Check) -> str:
         try:
@@ -69,6 +79,17 @@ def needs_to_answer(
 
     checks: dict[str, Check] = {"model": model, "journal": partial(_tried, threads, journal)}
     return checks | {platform: partial(connection, platform) for platform in platforms}
+
+
+def impairments(assembly: Assembly, threads: Executor) -> dict[str, Check]:
+    """What is used where the settings name it, and not needed: the server of the vectors."""
+    if assembly.settings.chroma.url is None:
+        return {}
+
+    async def vectors() -> str:
+        return await asyncio.get_running_loop().run_in_executor(threads, vector_problem, assembly)
+
+    return {"vectors": vectors}
 
 
 async def _tried(threads: Executor, look: Callable[[], object]) -> str:

@@ -24,7 +24,7 @@ from bot.library import location
 from bot.live_metrics import LiveMetrics
 from bot.logs import forwarding, open_log
 from bot.probes import Probes, served
-from bot.readiness import Readiness, needs, needs_to_answer
+from bot.readiness import Readiness, impairments, needs, needs_to_answer
 from bot.redaction import Redaction, secrets_of
 from bot.retention import Retention
 from bot.schedule import parse_schedule
@@ -33,6 +33,7 @@ from bot.settings import ServeSettings, load_settings
 from bot.source_settings import AnySource, FolderSettings
 from bot.stopping import EndAtLast, stop_event
 from bot.upkeep import KeptSource, Upkeep, Watch
+from bot.vector_upkeep import VectorUpkeep
 from bot.warming import Warming
 from knowledge.documents import KnowledgeError
 from knowledge.sources.folder import FolderSource
@@ -110,15 +111,16 @@ async def _run(
     checks = needs(assembly, threads)
     keep_days = assembly.settings.journal.keep_days
     retention = Retention(lambda: assembly.journal.database, keep_days, log)
-    keeping = [keeping_current, retention.run]
+    keeping = [keeping_current, retention.run, *_vector_upkeep(assembly, log)]
+    lesser = impairments(assembly, threads)
     if not connectors:
-        readiness.begin(checks)
+        readiness.begin(checks, lesser)
         await run_services(keeping, stop)
         return
     # Names of hosts are looked up and the journal is read in these, which must not wait for long work.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "work"))
     warming, names = Warming(assembly.warm_up, log), [connector.name for connector in connectors]
-    readiness.begin(checks | needs_to_answer(assembly, warming, names, threads))
+    readiness.begin(checks | needs_to_answer(assembly, warming, names, threads), lesser)
     platforms = [partial(supervise, connector, log) for connector in connectors]
     # What this process took stays its own until the platforms have seen it through.
     async with beside(assembly.inbox.run):
@@ -171,6 +173,21 @@ def build_upkeep(assembly: Assembly, log: FilteringBoundLogger) -> Upkeep:
             KeptSource(table.name, follows, parse_schedule(table.schedule), watch, lasts.get(table.name))
         )
     return Upkeep(kept, assembly.jobs, index, log)
+
+
+def _vector_upkeep(assembly: Assembly, log: FilteringBoundLogger) -> Iterator[Service]:
+    """What looks after the vectors between syncs, where they are on a server."""
+    if assembly.settings.chroma.url is None:
+        return
+
+    def catch_up() -> None:
+        with assembly.editions.reading() as edition:
+            edition.catch_up()
+
+    def is_syncing() -> bool:
+        return any(assembly.is_syncing(source.name) for source in assembly.settings.sources)
+
+    yield VectorUpkeep(catch_up, is_syncing, log).run
 
 
 class _Index:

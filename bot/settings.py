@@ -21,9 +21,16 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
-from bot.generation_settings import GenerationSettings, PublishingSettings, ServerTable, SpendingSettings
+from bot.generation_settings import (
+    GenerationSettings,
+    PublishingSettings,
+    ServerTable,
+    ServerUrl,
+    SpendingSettings,
+    refuse_password,
+)
 from bot.logs import LogFormat, LogLevel
-from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
+from bot.source_settings import KINDS, VARIABLE_PATTERN, AnySource, FolderSettings, GitSettings, Table
 from connectors.asking import AT_ONCE
 from connectors.conversation import PUBLIC
 from connectors.ports import Mode
@@ -89,6 +96,22 @@ class CatalogSettings(Table):
         netloc = urlsplit(self.url or "").netloc
         if ":" in netloc.rpartition("@")[0]:
             raise ValueError("a URL with a password ends up in logs; let PGPASSWORD or ~/.pgpass hold it")
+        return self
+
+
+class ChromaSettings(Table):
+    """`[chroma]`: a Chroma server that has the vectors, of however many passages, instead of the home.
+
+    A question waits for it at most `timeout_seconds`; `key_env` names the variable that holds its key.
+    """
+
+    url: ServerUrl | None = None
+    key_env: str = Field(default="CHROMA_TOKEN", pattern=VARIABLE_PATTERN)
+    timeout_seconds: float = Field(default=2.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _keeps_no_password(self) -> Self:
+        refuse_password(self.url)
         return self
 
 
@@ -190,6 +213,7 @@ class Settings(BaseSettings):
     answers: AnswerSettings = AnswerSettings()
     sync: SyncSettings = SyncSettings()
     catalog: CatalogSettings = CatalogSettings()
+    chroma: ChromaSettings = ChromaSettings()
     journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
     limits: LimitSettings = LimitSettings()

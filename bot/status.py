@@ -11,6 +11,7 @@ from adapters.remote.budget import Spent
 from bot.assembly import Assembly
 from bot.generators import voices_in_words
 from bot.health import Condition, Health
+from bot.vector_server import VectorServerStatus, read_vector_server
 from bot.voices import ActiveVoice
 from knowledge.editions import Rebuilding
 
@@ -68,7 +69,8 @@ class Status:
     `serving` tells whether a `lorebot serve` keeps the index current; without one no run is planned. Where
     several share an index, `leader` is the one that does, and since when.
     `rebuilding` tells how far an index with other settings is, which is built beside the one that answers.
-    `model_server` is None where the model of this machine answers, which is `generation_model`.
+    `model_server` is None where the model of this machine answers, which is `generation_model`, and
+    `vector_server` where the vectors are in the home.
     """
 
     home: str
@@ -83,6 +85,7 @@ class Status:
     embedding_model: str
     generation_model: str
     model_server: ModelServerStatus | None
+    vector_server: VectorServerStatus | None
     adapter: tuple[str, str, str]
     voices: tuple[ActiveVoice, ...]
     adapters: tuple[str, ...]
@@ -158,6 +161,7 @@ def read_status(assembly: Assembly) -> Status:
         embedding_model=assembly.embedding_model.name,
         generation_model=assembly.generation_model.name,
         model_server=read_model_server(assembly),
+        vector_server=read_vector_server(assembly),
         adapter=_triple(assembly, voices[0].speaks),
         voices=voices,
         adapters=tuple(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.arrays import Ids
+from knowledge.chroma_records import CHURN, MISSES, fill, lost, remove, sample
 from knowledge.reading import CatalogReader
 from knowledge.snapshots import (
     DATABASE,
@@ -27,13 +27,9 @@ from knowledge.snapshots import (
     to_disk,
     write_seal,
 )
-from knowledge.vectors import Announce, ExactVectors, batches
+from knowledge.vectors import Announce, ExactVectors
 
 _COLLECTION = "passages"
-_BATCH = 250
-_CHURN = 0.3
-_PROBES = 500
-_MISSES = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +109,9 @@ class ChromaVectors:
         """See `VectorIndex.discard`."""
         break_seal(self._folder)
 
+    def retire(self) -> None:
+        """Nothing is kept elsewhere."""
+
     def close(self) -> None:
         """Close the client and free the memory of the exact search."""
         with self._lock:
@@ -177,13 +176,12 @@ class ChromaVectors:
             churned = seal.churned + len(dead) + sum(passage in held for passage in write)
             if not dead and not write:
                 return replace(seal, stamp=stamp)
-            if churned > _CHURN * max(seal.built, 1):
+            if churned > CHURN * max(seal.built, 1):
                 return None
-            for some in batches(np.array(dead, dtype=np.int64), _BATCH):
-                collection.delete(ids=[str(passage) for passage in some])
-            self._fill(collection, np.array(write, dtype=np.int64), live)
-            sample = np.concatenate([_sample(np.array(write, dtype=np.int64)), _sample(ids)])
-            if self._lost(collection, sample):
+            new = np.array(write, dtype=np.int64)
+            remove(collection, np.array(dead, dtype=np.int64))
+            fill(collection, self._catalog, self._model, new, lambda passage: {"audience": live[passage]})
+            if lost(collection, self._catalog, self._model, np.concatenate([sample(new), sample(ids)])):
                 return None
             size = collection.count()
         return self._seal(snapshot, stamp, live, size, seal.built, churned)
@@ -194,35 +192,16 @@ class ChromaVectors:
         live = dict(zip(ids.tolist(), audiences.tolist(), strict=True))
         snapshot = new_snapshot(self._folder)
         with _writing(snapshot) as collection:
-            self._fill(collection, ids, live)
-            sample = _sample(ids)
-            lost = self._lost(collection, sample)
-            if lost > _MISSES * len(sample):
+            fill(collection, self._catalog, self._model, ids, lambda passage: {"audience": live[passage]})
+            probes = sample(ids)
+            missed = lost(collection, self._catalog, self._model, probes)
+            if missed > MISSES * len(probes):
                 raise RuntimeError(
-                    f"{lost} of {len(sample)} passages do not find themselves in a fresh index"
+                    f"{missed} of {len(probes)} passages do not find themselves in a fresh index"
                 )
             # Fewer than `live` when another source's run has removed some meanwhile.
             size = collection.count()
         return self._seal(snapshot, stamp, live, size, size, 0)
-
-    def _fill(self, collection: Any, ids: Ids, audience: dict[int, int]) -> None:
-        for some in batches(np.sort(ids), _BATCH):
-            found, vectors = self._catalog.vectors_of(self._model, some)
-            collection.upsert(
-                ids=[str(passage) for passage in found],
-                embeddings=vectors,
-                metadatas=[{"audience": audience[int(passage)]} for passage in found],
-            )
-
-    def _lost(self, collection: Any, ids: Ids) -> int:
-        """How many of these passages do not find themselves (or one with the same embedding)."""
-        lost = 0
-        for some in batches(np.unique(ids), _BATCH):
-            found, vectors = self._catalog.vectors_of(self._model, some)
-            nearest = collection.query(query_embeddings=vectors, n_results=1, include=["distances"])
-            for passage, near, distances in zip(found, nearest["ids"], nearest["distances"], strict=True):
-                lost += near != [str(passage)] and (not distances or distances[0] > 1e-4)
-        return lost
 
     def _seal(
         self, snapshot: Path, stamp: str, live: dict[int, int], size: int, built: int, churned: int
@@ -308,8 +287,3 @@ def _audience_by_id(collection: Any) -> dict[int, int]:
         int(passage): int(metadata["audience"])
         for passage, metadata in zip(everything["ids"], everything["metadatas"], strict=True)
     }
-
-
-def _sample(ids: Ids) -> Ids:
-    """At most `_PROBES` of these, evenly spread."""
-    return ids[np.linspace(0, len(ids) - 1, min(len(ids), _PROBES)).astype(int)] if len(ids) else ids

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from knowledge import arrays
 from knowledge.arrays import Ids, Vectors
 from knowledge.reading import CatalogReader
 from knowledge.screen import Screen
+
+if TYPE_CHECKING:
+    from knowledge.chroma_http import ChromaServer
 
 BATCH = 2000
 _TRIED = 4
@@ -48,6 +51,10 @@ class VectorIndex(Protocol):
 
     def discard(self) -> None:
         """Have the next `catch_up` build the index from nothing; not during one."""
+        ...
+
+    def retire(self) -> None:
+        """Remove what the index keeps elsewhere than in its folder; queries are answered all the same."""
         ...
 
     def close(self) -> None:
@@ -122,6 +129,9 @@ class ExactVectors:
         with self._lock:
             self._held = None
 
+    def retire(self) -> None:
+        """Nothing is kept elsewhere."""
+
     def close(self) -> None:
         """Let go of the embeddings."""
         self.discard()
@@ -193,15 +203,26 @@ def batches(ids: Ids, size: int = BATCH) -> Iterator[Ids]:
 
 
 def open_vectors(
-    folder: Path, catalog: CatalogReader, model: str, announce: Announce, chroma_from: int
+    folder: Path,
+    catalog: CatalogReader,
+    model: str,
+    announce: Announce,
+    chroma_from: int,
+    server: ChromaServer | None = None,
 ) -> VectorIndex:
     """The vector index to use: exact search, and from `chroma_from` passages on Chroma in `folder`.
+
+    With a `server` the vectors are there, of however many passages, under the name of the folder above.
 
     Exact search takes 6 ms and 464 MB for 200,000 x 384, misses nothing, and needs no upkeep; without
     chromadb it is used for any number. `model` is the embedder's identity. `announce` gets one line whenever
     the index is damaged or rebuilt. Nothing is opened before the first query or `catch_up`; one index a
     process is enough for all threads.
     """
+    if server is not None:
+        from knowledge.chroma_server import ServerVectors
+
+        return ServerVectors(server, folder.parent.name, catalog, model, announce)
     if importlib.util.find_spec("chromadb") is None:
         announce("chromadb is not installed: vectors are searched exactly, in memory.")
         return ExactVectors(catalog, model)

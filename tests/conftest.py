@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "servers"))
+
+from chroma_process import ChromaProcess, running_chroma
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -46,3 +49,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(1)
         LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def chroma_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChromaProcess]:
+    """A Chroma server for all tests of a run, which leave it as it is but for collections of their own."""
+    with running_chroma(tmp_path_factory.mktemp("chroma-server") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def own_chroma_process(tmp_path: Path) -> Iterator[ChromaProcess]:
+    """A Chroma server that the test may do anything to."""
+    with running_chroma(tmp_path / "chroma-server") as server:
+        yield server

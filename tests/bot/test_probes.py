@@ -99,6 +99,13 @@ async def test_what_is_missing_is_named_and_what_hangs_holds_nobody_up() -> None
     }
 
 
+async def test_what_is_stood_in_for_is_named_and_keeps_nobody_from_asking() -> None:
+    async with pages() as here:
+        here.readiness.begin({"index": there}, {"vectors": missing})
+        status, told = await here.ready()
+    assert (status, told) == (200, {"ready": True, "index": "ok", "vectors": "it is not connected"})
+
+
 async def test_what_fails_is_told_without_secrets() -> None:
     async with pages() as here:
         here.readiness.begin({"index": broken})

@@ -54,7 +54,51 @@ def test_it_is_a_compose_file() -> None:
 
 def test_lorebot_runs_alone_or_with_its_servers() -> None:
     assert of_profile("alone") == {"lorebot"}
-    assert of_profile("servers") == {"lorebot-with-servers", "postgres", "vllm"}
+    assert of_profile("servers") == {"lorebot-with-servers", "postgres", "chroma", "vllm"}
+
+
+def test_chroma_is_the_version_that_the_embedded_one_has() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pinned = re.search(r"^chromadb==(\S+)", lock, re.MULTILINE)
+
+    assert pinned
+    assert COMPOSE["services"]["chroma"]["image"] == f"chromadb/chroma:{pinned[1]}"
+
+
+def test_the_servers_have_no_port_outside() -> None:
+    for name in of_profile("servers") - {*OURS}:
+        assert "ports" not in COMPOSE["services"][name]
+
+
+def test_lorebot_is_told_where_chroma_listens() -> None:
+    command = COMPOSE["services"]["chroma"]["command"]
+    url = COMPOSE["services"]["lorebot-with-servers"]["environment"]["LOREBOT_CHROMA__URL"]
+
+    assert url == f"http://chroma:{command[command.index('--port') + 1]}"
+
+
+@pytest.mark.slow
+def test_the_command_of_chroma_serves_and_its_probe_tells(tmp_path: Path) -> None:
+    service, port = COMPOSE["services"]["chroma"], str(free_port())
+    here = {"/data": str(tmp_path / "data"), "0.0.0.0": "127.0.0.1", "8000": port}
+    command = [here.get(word, word) for word in service["command"]]
+    probe = [word.replace("$$", "$").replace("/8000", f"/{port}") for word in service["healthcheck"]["test"]]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    def is_healthy() -> bool:
+        ran = subprocess.run(probe[1:], env=environment, check=False, capture_output=True)
+        return ran.returncode == 0
+
+    assert not is_healthy()
+    program = Path(sys.executable).with_name("chroma")
+    with subprocess.Popen([program, *command], env=environment, stdout=subprocess.DEVNULL) as serving:
+        try:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while not is_healthy() and time.monotonic() < until:
+                time.sleep(0.2)
+            assert is_healthy()
+        finally:
+            serving.kill()
 
 
 def test_services_wait_only_for_services_of_their_profile() -> None:

@@ -16,9 +16,11 @@ from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import numpy as np
 import pytest
+from chroma_process import ChromaProcess
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -26,6 +28,8 @@ from index_standins import WordEmbedder
 
 from knowledge.catalog import Catalog
 from knowledge.chroma import ChromaVectors
+from knowledge.chroma_http import ChromaServer
+from knowledge.chroma_server import ServerVectors
 from knowledge.documents import EVERYONE, FoundPassage, Passage, Reader
 from knowledge.records import DocumentVersion
 from knowledge.search import Search
@@ -47,6 +51,7 @@ MOST_FOUND = 50 // MOST_COPIES
 EXACT_CASES = 10_000
 SEEDS = range(5)
 CHROMA_CASES = 500
+SERVER_CASES = 50
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,13 @@ def build_exact(folder: Path) -> World:
 def build_chroma(folder: Path) -> World:
     embedder, catalog = WordEmbedder(), Catalog(folder / "catalog.sqlite")
     vectors = ChromaVectors(folder / "vectors", catalog, embedder.identity, pytest.fail)
+    return World(catalog, vectors, embedder, exact=False)
+
+
+def build_on_server(folder: Path, url: str) -> World:
+    embedder, catalog = WordEmbedder(), Catalog(folder / "catalog.sqlite")
+    server = ChromaServer(url, "", "CHROMA_TOKEN", 60.0)
+    vectors = ServerVectors(server, uuid4().hex[:12], catalog, embedder.identity, pytest.fail)
     return World(catalog, vectors, embedder, exact=False)
 
 
@@ -287,6 +299,19 @@ def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     close(world)
 
 
+@pytest.fixture(scope="module")
+def on_server(chroma_process: ChromaProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    world = build_on_server(tmp_path_factory.mktemp("on-server"), chroma_process.url)
+    fill(world, 0)
+    world.vectors.catch_up()
+    for document in list(world.documents.values())[::10]:
+        world.publish(document.source, frozenset(), document)
+    world.vectors.catch_up()
+    yield world
+    world.vectors.discard()
+    close(world)
+
+
 @settings(max_examples=EXACT_CASES // len(SEEDS), deadline=None)
 @given(case=cases_about(DOCUMENTS, PRINCIPALS))
 def test_a_search_shows_what_all_its_readers_may_see_and_misses_none_of_it(exact: World, case: Case) -> None:
@@ -297,6 +322,15 @@ def test_a_search_shows_what_all_its_readers_may_see_and_misses_none_of_it(exact
 @given(case=cases_about(DOCUMENTS, PRINCIPALS))
 def test_a_search_by_chroma_shows_what_all_its_readers_may_see(chroma: World, case: Case) -> None:
     check(chroma, case)
+
+
+@pytest.mark.slow
+@settings(max_examples=SERVER_CASES, deadline=None)
+@given(case=cases_about(DOCUMENTS, PRINCIPALS))
+def test_a_search_on_a_server_shows_what_all_its_readers_may_see(on_server: World, case: Case) -> None:
+    check(on_server, case)
+    assert isinstance(on_server.vectors, ServerVectors)
+    assert on_server.vectors.searches.exact == 0
 
 
 class ClosingMeanwhile:

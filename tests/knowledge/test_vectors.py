@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ import pytest
 from knowledge import arrays
 from knowledge.catalog import Catalog
 from knowledge.chroma import ChromaVectors
+from knowledge.chroma_http import ChromaServer
+from knowledge.chroma_server import ServerVectors
 from knowledge.documents import Passage
 from knowledge.records import DocumentVersion
 from knowledge.vectors import ExactVectors, VectorIndex, open_vectors
@@ -63,9 +66,22 @@ def chroma(tmp_path: Path, catalog: Catalog, said: list[str]) -> Iterator[Chroma
     index.close()
 
 
-@pytest.fixture(params=["exact", "chroma"])
-def index(request: pytest.FixtureRequest, catalog: Catalog, chroma: ChromaVectors) -> VectorIndex:
-    return chroma if request.param == "chroma" else ExactVectors(catalog, MODEL)
+@pytest.fixture
+def on_server(request: pytest.FixtureRequest, catalog: Catalog) -> Iterator[ServerVectors]:
+    server = ChromaServer(request.getfixturevalue("chroma_process").url, "", "CHROMA_TOKEN", 30.0)
+    index = ServerVectors(server, uuid4().hex[:12], catalog, MODEL, pytest.fail)
+    yield index
+    index.discard()
+    index.close()
+    server.close()
+
+
+@pytest.fixture(params=["exact", "chroma", pytest.param("on_server", marks=pytest.mark.slow)])
+def index(request: pytest.FixtureRequest, catalog: Catalog) -> VectorIndex:
+    if request.param == "exact":
+        return ExactVectors(catalog, MODEL)
+    found: VectorIndex = request.getfixturevalue(request.param)
+    return found
 
 
 def finds(catalog: Catalog, index: VectorIndex, name: str, audiences: tuple[int, ...] = (1,)) -> bool:
