@@ -4,8 +4,7 @@ lorebot-EDITION-BUILD               the note of one copy; no records
 lorebot-EDITION-BUILD-AUDIENCE-PART the embeddings of the passages that one audience may read
 
 An audience has collections of its own because that is how Chroma keeps to it quickly: a search through one
-graph with a filter reads the metadata of all that the filter lets through (0.3 s for 30,000 of them), and a
-filter that lets little through costs the graph its precision.
+graph with a `where` reads the metadata of all that it lets through, so it takes longer the more that is.
 """
 
 from __future__ import annotations

@@ -29,8 +29,7 @@ _AT_ONCE = 50
 _CONNECT_SECONDS = 5.0
 _MOST_SAID = 200
 
-# Near neighbours are sought more widely than Chroma does of itself (100): of random vectors, the worst case,
-# half as many are missed.
+# Near neighbours are sought more widely than Chroma does of itself (100), so that fewer are missed.
 _GRAPH = {"space": "cosine", "ef_search": 250}
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -294,6 +295,24 @@ def test_a_server_that_hangs_costs_one_question_the_time_limit(
     process.clock.now += 11
     while not process.is_answered_there():
         process.clock.now += 11
+
+
+def test_a_server_killed_during_a_question_costs_no_answer(
+    tmp_path: Path, source: MemorySource, own_server: ChromaServer, own_chroma_process: ChromaProcess
+) -> None:
+    index = index_on(own_server, tmp_path / "home")
+    index.sync(source)
+    process = Asked(index.catalog, index.editions.live().name, own_server.patient(PATIENT))
+    assert process.is_answered_there()
+
+    with own_chroma_process.hanging(), ThreadPoolExecutor(1) as thread:
+        question = thread.submit(process.is_answered_there)
+        while not own_chroma_process.has_unread():
+            pass
+        own_chroma_process.kill()
+
+    assert question.result() is False
+    assert len(process.said) == 1
 
 
 def test_a_server_killed_during_a_sync_is_filled_by_the_next_without_embedding(
