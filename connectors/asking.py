@@ -9,6 +9,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from aiohttp import ClientError
+
 from connectors.conversation import Answer, Answered, Progress, Question, QuestionRefusedError, TextDelta
 from connectors.log import Log
 from connectors.ports import Ports
@@ -20,6 +22,10 @@ SURE = 0.5
 FIRST_SIGN = Progress("Having a look")
 _TELL_NUMBER_EVERY_SECONDS = 15.0
 _TELL_AGAIN_AFTER_SECONDS = (1.0, 5.0, 30.0, 120.0)
+_SHOW_AGAIN_AFTER_SECONDS = (1.0, 5.0, 15.0, 30.0, 45.0, 60.0)
+
+# The platform was not reached, or broke off.
+_UNREACHED = (ClientError, OSError)
 _WITHDRAW_SECONDS = 5.0
 
 
@@ -39,7 +45,10 @@ class Surface(Protocol):
         ...
 
     async def finish(self, answer: Answer) -> bool:
-        """Show the answer complete with its sources; whether a person sees it."""
+        """Show the answer complete with its sources; whether a person sees it.
+
+        When it was cut off on the way it may be given again, and is shown once.
+        """
         ...
 
     async def fail(self, line: str) -> None:
@@ -243,11 +252,27 @@ class Questions:
                     answer = event.answer
         if answer is None:
             raise RuntimeError("the answer was cut off")
-        if not await self._is_held(asking.key):
-            await asking.surface.withdraw()
-            return
-        if await asking.surface.finish(answer):
+        if await self._show(asking, work, answer):
             await self._remember(asking.conversation, question, answer)
+
+    async def _show(self, asking: Asking, work: _InWork, answer: Answer) -> bool:
+        """Show the answer; a platform that cannot be reached gets it again, later each time."""
+        for seconds in (*_SHOW_AGAIN_AFTER_SECONDS, None):
+            if not await self._is_held(asking.key):
+                await asking.surface.withdraw()
+                return False
+            try:
+                return await asking.surface.finish(answer)
+            except _UNREACHED as error:
+                if seconds is None:
+                    raise
+                self._log.error(
+                    "answer not shown", key=asking.key, error=self._explain(error), again_in=seconds
+                )
+            # Others need not wait for that.
+            work.turn.end()
+            await asyncio.sleep(seconds)
+        raise AssertionError("the last attempt returns or raises")
 
     async def _is_held(self, key: str) -> bool:
         """Whether no other process answers it meanwhile; where that cannot be told, this one does."""

@@ -26,6 +26,8 @@ EDIT_EVERY_SECONDS = 2.0
 
 # Slack's clock and ours may differ by less.
 _JUST_NOW_SECONDS = 120.0
+# Longer than an answer is shown again when Slack was not reached.
+_LATELY_SECONDS = 600.0
 _PAGE = 200
 
 # Errors of one call to Slack: what it refused, what broke on the way, what took too long.
@@ -79,6 +81,7 @@ class GrowingMessage:
         self._is_streaming = False
         self._may_stream = True
         self._began = self._edited = 0.0
+        self._in_doubt: frozenset[str] = frozenset()
         self.ts: str | None = None
 
     @property
@@ -129,7 +132,7 @@ class GrowingMessage:
     async def _adopt(self) -> None:
         """Take over the message of a stream that Slack started although its answer did not arrive."""
         with suppress(*CALL_ERRORS):
-            said = await self._just_said()
+            said = await self._said(_JUST_NOW_SECONDS)
             others = {other.ts for other in self._beside}
             for message in said:
                 if not marks_of(message) and message["ts"] not in others:
@@ -144,15 +147,22 @@ class GrowingMessage:
 
     async def stop_streaming(self) -> None:
         """From here on the message is edited as a whole."""
-        was_streaming, self._is_streaming, self._may_stream = self._is_streaming, False, False
-        if was_streaming and self.ts is not None:
+        self._may_stream = False
+        if self._is_streaming and self.ts is not None:
             try:
                 await self._client.chat_stopStream(channel=self._thread.channel, ts=self.ts)
+            except (ClientError, TimeoutError):
+                return  # Slack may not have heard it.
             except CALL_ERRORS:
-                return  # It has died, as Slack says in its own way.
+                pass  # It has died, as Slack says in its own way.
+        self._is_streaming = False
 
     async def show(self, content: Json) -> None:
         """Let the message be this, whatever it was; it is posted if there is none yet."""
+        if self._is_streaming:
+            await self.stop_streaming()
+        if self.ts is None and self._in_doubt:
+            self.ts = await self._find(self._in_doubt)
         if self.ts is not None:
             try:
                 await self._client.chat_update(channel=self._thread.channel, ts=self.ts, **content)
@@ -178,19 +188,20 @@ class GrowingMessage:
             )
         except (ClientError, TimeoutError):
             # The connection broke, perhaps after Slack had posted it.
-            posted = await self._find(marks_of(named))
+            self._in_doubt = marks_of(named)
+            posted = await self._find(self._in_doubt)
             if posted is None:
                 raise
             return posted
         return str(said["ts"])
 
     async def _find(self, marks: frozenset[str]) -> str | None:
-        said = await self._just_said() if marks else []
+        said = await self._said(_LATELY_SECONDS) if marks else []
         return next((str(message["ts"]) for message in said if marks & marks_of(message)), None)
 
-    async def _just_said(self) -> list[Json]:
-        """What the bot has said in the thread in the last minutes, oldest first."""
-        since = f"{time.time() - _JUST_NOW_SECONDS:.6f}"
+    async def _said(self, seconds: float) -> list[Json]:
+        """What the bot has said in the thread in the last so many seconds, oldest first."""
+        since = f"{time.time() - seconds:.6f}"
         said = await self._client.conversations_replies(
             channel=self._thread.channel, ts=self._thread.ts, oldest=since, limit=_PAGE
         )

@@ -9,6 +9,7 @@ import pytest
 from slack_hall import TEXT, Gate, Hall, Script, answer_to, speak
 from slack_platform import Shown, SlackPlatform
 
+from connectors import asking
 from connectors.conversation import AnswerEvent, Question
 
 QUESTION = "Where do visitors park?"
@@ -191,6 +192,45 @@ async def test_an_answer_whose_posting_broke_off_is_not_posted_twice(
         while not await hall.memory.takes_part(f"slack:{slack.team.id}/{channel}/{ts}"):
             await asyncio.sleep(0.01)
     assert len(slack.answers(channel, ts)) == 1
+
+
+async def test_an_answer_that_was_ready_while_slack_was_away_is_shown_when_it_is_back(
+    slack: SlackPlatform, hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_SHOW_AGAIN_AFTER_SECONDS", (0.1,) * 100)
+    gate = Gate()
+    hall.engine.script = gate.script
+    async with hall.connected(slack):
+        channel, ts = await ask(slack)
+        await streaming(slack, channel, ts)
+        slack.lose("*", "before", times=None)
+        gate.opened.set()
+        await slack.until(lambda: not_shown(hall))
+        slack.heal()
+        (shown,) = await complete(slack, channel, ts)
+    assert read(shown).count("The barrier opens with code 4711") == 1
+    assert "Something went wrong" not in shown.words
+
+
+async def test_an_answer_of_which_slack_could_not_say_whether_it_is_there_is_shown_once(
+    slack: SlackPlatform, hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_SHOW_AGAIN_AFTER_SECONDS", (0.1,) * 100)
+    slack.fail("chat.startStream", "internal_error", times=None)
+    slack.lose("chat.postMessage", "after", times=1)
+    async with hall.connected(slack):
+        slack.lose("conversations.replies", "before", times=None)
+        channel, ts = await ask(slack)
+        await slack.until(lambda: not_shown(hall))
+        slack.heal()
+        await slack.until(lambda: not slack.deliveries.unacked)
+        while not await hall.memory.takes_part(f"slack:{slack.team.id}/{channel}/{ts}"):
+            await asyncio.sleep(0.01)
+    assert len(slack.answers(channel, ts)) == 1
+
+
+def not_shown(hall: Hall) -> list[str]:
+    return [line["event"] for line in hall.log.of("error") if line["event"] == "answer not shown"]
 
 
 async def test_rate_limits_are_waited_out(slack: SlackPlatform, hall: Hall) -> None:
