@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from sqlalchemy.engine import URL
 
 from bot.archive import (
     ADAPTERS,
@@ -34,6 +33,7 @@ from bot.database import BUSY_SECONDS, journal_url
 from bot.migrations import HEAD
 from knowledge.edition_folders import ABOUT
 from knowledge.edition_folders import CATALOG as CATALOG_FILE
+from knowledge.postgres import postgres_url, shown
 from knowledge.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -67,6 +67,13 @@ def back_up(assembly: Assembly, file: Path, on_bytes: OnBytes, cancelled: thread
     others read and write. Derived vectors, prepared models, what sources keep between runs, and secrets are
     left out. Raises `BackupError`, `JournalError`, `KnowledgeError`, `OSError` and `BackupCancelledError`.
     """
+    if assembly.settings.catalog.url is not None:
+        raise BackupError(
+            "The index is in Postgres, and so are the journal and the schedule: `pg_dump --format=custom "
+            f"--file=lorebot.dump {shown(postgres_url(assembly.settings.catalog.url))}` saves them (and "
+            "the same of journal.url, if that is another database); copy the folder "
+            f"{assembly.settings.generation.adapters} beside it."
+        )
     _check_target(file)
     staging = assembly.layout.backup
     lock = FileLock(staging.with_name("backup.lock"))
@@ -95,8 +102,7 @@ def _elsewhere(settings: Settings) -> str | None:
     url = journal_url(settings.journal.url, Path())
     if url.get_backend_name() == "sqlite":
         return None
-    shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
-    return shown.render_as_string()
+    return shown(url)
 
 
 def _check_target(file: Path) -> None:

@@ -30,8 +30,6 @@ from sqlalchemy import (
     table,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -182,12 +180,6 @@ def lock_table(connection: Connection, table: Table) -> None:
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
 
 
-def upserting(connection: Connection, table: Table) -> Any:
-    """An insert that can say what happens on a conflict, which each database spells its own way."""
-    is_postgres = connection.dialect.name == "postgresql"
-    return postgres_insert(table) if is_postgres else sqlite_insert(table)
-
-
 def _open(url: URL) -> Engine:
     shown = url.render_as_string(hide_password=True)
     in_file = url.get_backend_name() == "sqlite"
@@ -204,6 +196,8 @@ def _open(url: URL) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def explain(context: ExceptionContext) -> None:
+        if context.is_pre_ping:
+            return  # a stale connection that the pool tries, as after a restart of Postgres: it gets another
         raise JournalError(
             f"The journal {shown} cannot be used ({_first_line(context.original_exception)}): check the "
             "database, its disk and its permissions."

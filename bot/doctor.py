@@ -18,6 +18,7 @@ from bot.settings import SettingsError, load_settings
 from bot.status import read_status
 from bot.vector_server import vector_problem
 from knowledge.documents import KnowledgeError, Reader
+from knowledge.postgres import shown
 
 ENOUGH_BYTES = 1_000_000_000
 
@@ -131,6 +132,9 @@ def _vector_server(assembly: Assembly) -> Iterator[Finding]:
 
 def _index(assembly: Assembly) -> Iterator[Finding]:
     status = read_status(assembly)
+    if assembly.shared_database is not None:
+        by = f"kept current by {status.leader}" if status.leader else "no `lorebot serve` keeps it current"
+        yield Finding(f"the index is in {shown(assembly.shared_database.url)}; {by}")
     if not status.passages:
         yield Finding("the index is empty", "run `lorebot sync`", True)
         return

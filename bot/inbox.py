@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, extract, func, select, update
 
 from bot.batching import Batches
-from bot.database import Database, JournalError, deliveries, lock_table, owners, upserting
+from bot.database import Database, JournalError, deliveries, lock_table, owners
 from connectors.ports import Delivery
+from knowledge.dialects import upserting
 
 # A process that has not been heard of for so long has died.
 LEASE_SECONDS = 30.0

@@ -37,7 +37,7 @@ class LiveMetrics(Collector):
         """With `answers` the process answers questions, and has a model and a journal to tell of."""
         self._assembly = assembly
         self._log = log
-        self._parts: tuple[Callable[[], Iterable[Metric]], ...] = (self._ages, self._vectors)
+        self._parts: tuple[Callable[[], Iterable[Metric]], ...] = (self._leads, self._ages, self._vectors)
         if answers:
             self._parts += (self._unfinished, self._generation, self._adapters)
 
@@ -49,6 +49,14 @@ class LiveMetrics(Collector):
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
                 self._log.warning("not measured", part=part.__name__, error=reason)
+
+    def _leads(self) -> Iterator[Metric]:
+        leadership = self._assembly.leadership
+        yield GaugeMetricFamily(
+            "lorebot_leader",
+            "1 in the process that keeps the index current, 0 in others that share it.",
+            value=leadership is None or leadership.holds(),
+        )
 
     def _ages(self) -> Iterator[Metric]:
         ages = GaugeMetricFamily(

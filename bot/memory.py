@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
-from bot.database import Database, answers, judgements, upserting
+from bot.database import Database, answers, judgements
 from connectors.conversation import Answer, Place, Question, Turn
 from connectors.ports import Judgement, Remembered
+from knowledge.dialects import upserting
 
 # What a follow-up can refer to.
 TURNS = 6

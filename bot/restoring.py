@@ -124,6 +124,11 @@ def _finish(layout: HomeLayout) -> None:
 
 
 def _check_home(settings: Settings, layout: HomeLayout, manifest: Manifest, force: bool) -> None:
+    if settings.catalog.url is not None:
+        raise BackupError(
+            "catalog.url names a Postgres database, which pg_restore restores from its own dump: remove it "
+            "from the settings to restore a home."
+        )
     journal = journal_file(settings, layout.journal)
     if manifest.journal is not None and journal is None:
         raise BackupError(

@@ -83,22 +83,6 @@ class SyncSettings(Table):
     chroma_from: int = Field(default=200_000, ge=0)
 
 
-class CatalogSettings(Table):
-    """`[catalog]`: where the index is kept; files in the home without a URL.
-
-    In Postgres several processes share it: all answer, and one keeps it current.
-    """
-
-    url: str | None = Field(default=None, pattern=r"^postgresql(\+psycopg)?://")
-
-    @model_validator(mode="after")
-    def _keeps_no_password(self) -> Self:
-        netloc = urlsplit(self.url or "").netloc
-        if ":" in netloc.rpartition("@")[0]:
-            raise ValueError("a URL with a password ends up in logs; let PGPASSWORD or ~/.pgpass hold it")
-        return self
-
-
 class ChromaSettings(Table):
     """`[chroma]`: a Chroma server that has the vectors, of however many passages, instead of the home.
 
@@ -112,6 +96,22 @@ class ChromaSettings(Table):
     @model_validator(mode="after")
     def _keeps_no_password(self) -> Self:
         refuse_password(self.url)
+        return self
+
+
+class CatalogSettings(Table):
+    """`[catalog]`: where the index is kept; files in the home without a URL.
+
+    In Postgres several processes share it: all answer, and one keeps it current.
+    """
+
+    url: str | None = Field(default=None, pattern=r"^postgres(ql)?(\+psycopg)?://")
+
+    @model_validator(mode="after")
+    def _keeps_no_password(self) -> Self:
+        netloc = urlsplit(self.url or "").netloc
+        if ":" in netloc.rpartition("@")[0]:
+            raise ValueError("a URL with a password ends up in logs; let PGPASSWORD or ~/.pgpass hold it")
         return self
 
 
@@ -212,8 +212,8 @@ class Settings(BaseSettings):
     rewriting: RewritingSettings = RewritingSettings()
     answers: AnswerSettings = AnswerSettings()
     sync: SyncSettings = SyncSettings()
-    catalog: CatalogSettings = CatalogSettings()
     chroma: ChromaSettings = ChromaSettings()
+    catalog: CatalogSettings = CatalogSettings()
     journal: JournalSettings = JournalSettings()
     serve: ServeSettings = ServeSettings()
     limits: LimitSettings = LimitSettings()
@@ -254,6 +254,7 @@ def load_settings(config: Path | None) -> Settings:
         raise SettingsError(f"{path}: {error}") from error
     except ValidationError as error:
         raise SettingsError(f"{path}: {_describe(_most_telling(error.errors()))}") from error
+    _refuse_half_shared(settings)
     return _with_absolute_paths(settings, path.parent)
 
 
@@ -264,6 +265,15 @@ def load_settings_or_defaults(config: Path | None) -> Settings:
         return load_settings(config)
     _refuse_unknown_variables()
     return _with_absolute_paths(Settings(), Path.cwd())
+
+
+def _refuse_half_shared(settings: Settings) -> None:
+    """Processes that share an index have to share what was delivered, answered and judged too."""
+    if settings.catalog.url and not (settings.journal.url or "").startswith("postgresql"):
+        raise SettingsError(
+            "'catalog.url' needs a 'journal.url' in Postgres too, which may be the same: processes that "
+            "share an index have to know what the others answered"
+        )
 
 
 def _refuse_unknown_variables() -> None:

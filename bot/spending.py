@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 from sqlalchemy import Connection, select
 
 from adapters.remote.budget import Limits, Spent
-from bot.database import Database, lock_table, spending, upserting
+from bot.database import Database, lock_table, spending
+from knowledge.dialects import upserting
 
 
 class SpendingLedger:

@@ -247,6 +247,32 @@ def test_a_journal_in_a_backup_is_not_put_beside_one_in_postgres(
     assert parts(home) == set()
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("backup", "pg_dump --format=custom --file=lorebot.dump postgresql://lorebot@127.0.0.1:1/team"),
+        ("restore", "pg_restore"),
+    ],
+)
+def test_an_index_in_postgres_is_left_to_its_own_programs(
+    lorebot: Lorebot,
+    kept: Path,
+    fresh: Callable[[], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    said: str,
+) -> None:
+    lorebot("backup", "lorebot.tar.gz")
+    home = fresh()
+    for table in ("CATALOG", "JOURNAL"):
+        monkeypatch.setenv(f"LOREBOT_{table}__URL", "postgresql://lorebot@127.0.0.1:1/team")
+
+    refused = lorebot(command, "lorebot.tar.gz")
+
+    assert (refused.code, said in refused.err) == (1, True)
+    assert parts(home) == set()
+
+
 def test_a_home_that_holds_something_is_replaced_only_when_that_is_said(
     lorebot: Lorebot, kept: Path, journal: Journal
 ) -> None:

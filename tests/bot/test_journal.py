@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from postgres import cleaning
+from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from bot.journal import Entry, Journal, JournalError, journal_url
@@ -52,6 +54,17 @@ def test_entries_outlive_the_process_that_wrote_them(journal: Journal, url: URL)
 
     assert subjects(again.recent(["voice"], 10)) == ["default"]
     again.close()
+
+
+def test_a_restart_of_postgres_is_not_noticed(journal: Journal, url: URL) -> None:
+    if url.get_backend_name() == "sqlite":
+        pytest.skip("a file has no connections")
+    journal.append("voice", "default", "alice", {})
+    with cleaning() as connection:
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        connection.execute(text(f"{others} AND pid <> pg_backend_pid()"))
+
+    assert subjects(journal.recent(["voice"], 10)) == ["default"]
 
 
 def test_the_newest_come_first_and_only_of_the_kinds_asked_for(journal: Journal) -> None:

@@ -165,7 +165,8 @@ def test_when_the_leader_is_killed_another_indexes_what_changes(
     record_property: Callable[[str, object], None],
 ) -> None:
     url = own_database().set(drivername="postgresql").render_as_string()
-    monkeypatch.setenv("LOREBOT_CATALOG__URL", url)
+    for table in ("CATALOG", "JOURNAL"):
+        monkeypatch.setenv(f"LOREBOT_{table}__URL", url)
     with ExitStack() as ended:
         machines = [Machine(office, models, name) for name in ("one", "two")]
         for machine in machines:

@@ -60,6 +60,21 @@ def test_the_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.Mo
     assert (settings.generation.adapter, settings.generation.threads) == ("warm", 1)
 
 
+def test_an_index_that_is_shared_needs_a_journal_that_is_shared(folder: Path) -> None:
+    catalog = FIVE_LINES + '[catalog]\nurl = "postgresql://lorebot@db/lorebot"\n'
+
+    assert "'catalog.url' needs a 'journal.url' in Postgres too" in complaint(folder, catalog)
+    shared = catalog + '[journal]\nurl = "postgresql://lorebot@db/lorebot"\n'
+    assert load_settings(written(folder, shared)).catalog.url == "postgresql://lorebot@db/lorebot"
+
+
+def test_a_password_in_the_url_of_the_index_is_refused_and_not_repeated(folder: Path) -> None:
+    message = complaint(folder, FIVE_LINES + '[catalog]\nurl = "postgres://lorebot:hunter2@db/lorebot"\n')
+
+    assert "PGPASSWORD" in message
+    assert "hunter2" not in message
+
+
 def test_an_unknown_table_is_named_with_the_nearest_one(folder: Path) -> None:
     message = complaint(folder, FIVE_LINES + "[generaton]\nadapter = 'x'\n")
 
