@@ -113,10 +113,12 @@ def _slack(assembly: Assembly, log: FilteringBoundLogger, environment: Environme
         elif client_id := environment.get("SLACK_CLIENT_ID"):
             from connectors.slack.manifest import REDIRECT_PATH
             from connectors.slack.oauth import OAuthClient
+            from connectors.slack.sealing import KEY_VARIABLE
 
             public = settings.public_url
             redirect = public.rstrip("/") + REDIRECT_PATH if public else None
-            credentials = OAuthClient(client_id, environment["SLACK_CLIENT_SECRET"], redirect)
+            keys = environment.get(KEY_VARIABLE, "")
+            credentials = OAuthClient(client_id, environment["SLACK_CLIENT_SECRET"], redirect, keys)
             database = journal_url(assembly.settings.journal.url, assembly.layout.journal)
             url = database.render_as_string(hide_password=False)
             service = replace(service, options=replace(options, own=settings.workspaces))

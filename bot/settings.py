@@ -38,6 +38,9 @@ from connectors.ports import Mode
 CONFIG_NAME = "lorebot.toml"
 PREFIX = "LOREBOT_"
 
+# Encrypts what Slack's workspaces grant, see `connectors.slack.sealing`: a secret, so no setting.
+_TOKEN_KEY = "LOREBOT_TOKEN_KEY"  # noqa: S105 - its name
+
 
 class SettingsError(Exception):
     """The settings cannot be used; the message is one line that names the key and the fix."""
@@ -277,7 +280,7 @@ def _refuse_half_shared(settings: Settings) -> None:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {"LOREBOT_CONFIG", *_environment_names()}
+    known = {"LOREBOT_CONFIG", _TOKEN_KEY, *_environment_names()}
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known:
             raise SettingsError(f"unknown environment variable {name}{_nearest(name, known)}")

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import ClientSession
@@ -22,30 +22,56 @@ from slack_sdk.oauth.installation_store.models.installation import Installation
 from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, MetaData, String, Table, create_engine
 
 from connectors.log import Log
 from connectors.slack.manifest import INSTALL_PATH, REDIRECT_PATH, SCOPES
+from connectors.slack.sealing import HOW_TO_MAKE_ONE, KEY_VARIABLE, SECRETS, Sealing, SealingError
 from connectors.slack.workspace import Workspace, forwarding_logger, web_client
 
 STATE_SECONDS = 600
 _KNOWN_SECONDS = 60.0
+_SEALED_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """The app's own credentials, and where Slack sends people back to (None: as the app's page says)."""
+    """The app's own credentials, and where Slack sends people back to (None: as the app's page says).
+
+    `token_keys` are those by which tokens are encrypted that workspaces grant, see `Sealing`.
+    """
 
     id: str
-    secret: str
+    secret: str = field(repr=False)
     redirect_url: str | None = None
+    token_keys: str = field(default="", repr=False)
+
+
+class _WideStore(SQLAlchemyInstallationStore):
+    """slack_sdk's store, in whose columns an encrypted token has room."""
+
+    @classmethod
+    def build_installations_table(cls, metadata: MetaData, table_name: str) -> Table:
+        return _widened(super().build_installations_table(metadata, table_name))
+
+    @classmethod
+    def build_bots_table(cls, metadata: MetaData, table_name: str) -> Table:
+        return _widened(super().build_bots_table(metadata, table_name))
+
+
+def _widened(table: Table) -> Table:
+    for name in SECRETS:
+        if name in table.c:
+            table.c[name].type = String(_SEALED_LENGTH)
+    return table
 
 
 class InstallationStore(AsyncInstallationStore):
     """slack_sdk's store of installations in threads: the journal's databases have no asynchronous driver."""
 
-    def __init__(self, client_id: str, engine: Engine, logger: logging.Logger) -> None:
-        self._store = SQLAlchemyInstallationStore(client_id, engine, logger=logger)
+    def __init__(self, client_id: str, engine: Engine, sealing: Sealing, logger: logging.Logger) -> None:
+        self._sealing = sealing
+        self._store = _WideStore(client_id, engine, logger=logger)
         self._store.create_tables()  # type: ignore[no-untyped-call]
 
     @property
@@ -53,20 +79,21 @@ class InstallationStore(AsyncInstallationStore):
         return self._store.logger
 
     async def async_save(self, installation: Installation) -> None:
-        await asyncio.to_thread(self._store.save, installation)
+        await asyncio.to_thread(self._store.save, self._sealing.sealed(installation))
 
     async def async_save_bot(self, bot: Bot) -> None:
-        await asyncio.to_thread(self._store.save_bot, bot)
+        await asyncio.to_thread(self._store.save_bot, self._sealing.sealed(bot))
 
     async def async_find_bot(
         self, *, enterprise_id: str | None, team_id: str | None, is_enterprise_install: bool | None = False
     ) -> Bot | None:
-        return await asyncio.to_thread(
+        found = await asyncio.to_thread(
             self._store.find_bot,
             enterprise_id=enterprise_id,
             team_id=team_id,
             is_enterprise_install=is_enterprise_install,
         )
+        return found and self._sealing.opened(found)
 
     async def async_find_installation(
         self,
@@ -76,13 +103,14 @@ class InstallationStore(AsyncInstallationStore):
         user_id: str | None = None,
         is_enterprise_install: bool | None = False,
     ) -> Installation | None:
-        return await asyncio.to_thread(
+        found = await asyncio.to_thread(
             self._store.find_installation,
             enterprise_id=enterprise_id,
             team_id=team_id,
             user_id=user_id,
             is_enterprise_install=is_enterprise_install,
         )
+        return found and self._sealing.opened(found)
 
     async def async_delete_bot(self, *, enterprise_id: str | None, team_id: str | None) -> None:
         await asyncio.to_thread(self._store.delete_bot, enterprise_id=enterprise_id, team_id=team_id)
@@ -146,10 +174,19 @@ class InstalledWorkspaces:
         return found
 
 
-def open_store(client_id: str, database_url: str, log: Log) -> tuple[InstallationStore, StateStore]:
-    """The stores in a database; its tables are made. Raises what SQLAlchemy raises."""
+def open_store(credentials: OAuthClient, database_url: str, log: Log) -> tuple[InstallationStore, StateStore]:
+    """The stores in a database; its tables are made. Raises `SealingError`, and what SQLAlchemy raises.
+
+    What lies in a database server is read by more programs than a file in the home: there a key is needed.
+    """
     engine, logger = create_engine(database_url), forwarding_logger(log)
-    return InstallationStore(client_id, engine, logger), StateStore(engine, logger)
+    if engine.dialect.name != "sqlite" and not credentials.token_keys:
+        raise SealingError(
+            f"The tokens that workspaces grant would lie in {engine.url.host} in the clear: set "
+            f"{KEY_VARIABLE} to a key, the same in every process; {HOW_TO_MAKE_ONE}."
+        )
+    sealing = Sealing(credentials.token_keys)
+    return InstallationStore(credentials.id, engine, sealing, logger), StateStore(engine, logger)
 
 
 def oauth_app(

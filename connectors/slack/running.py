@@ -77,18 +77,24 @@ class SlackService:
     async def run_oauth(
         self, credentials: OAuthClient, signing_secret: str, database_url: str, host: str, port: int
     ) -> None:
-        """Work for all workspaces that install the app, as an HTTP server. Raises `OSError`.
+        """Work for all workspaces that install the app, as an HTTP server.
+
+        Raises `OSError`, and `SlackRefusedError` when what they grant cannot be kept.
 
         Anybody may install an app that is distributed: the people of a workspace count as strangers unless
         `options.own` names it.
         """
         from connectors.slack.oauth import InstalledWorkspaces, oauth_app, open_store
+        from connectors.slack.sealing import SealingError
 
         options, log = replace(self.options, own=self.options.own or ()), self.log
         if not options.own:
             log.warning("slack shows public sources alone: name your workspaces in [slack] workspaces")
         async with open_session() as session:
-            stores = await asyncio.to_thread(open_store, credentials.id, database_url, log)
+            try:
+                stores = await asyncio.to_thread(open_store, credentials, database_url, log)
+            except SealingError as error:
+                raise SlackRefusedError(str(error)) from error
             app = oauth_app(credentials, signing_secret, stores, options.api_url, session, log)
             workspaces = InstalledWorkspaces(stores[0], options.api_url, session, log)
             desk, answering = register(app, self.ports, workspaces, options, session, log)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from aiohttp import ClientSession
+from cryptography.fernet import Fernet
 from slack_hall import Hall
 from slack_platform import SlackPlatform
+from slack_sdk.oauth.installation_store.models.bot import Bot
 
 pytest.importorskip("greenlet", reason="slack_sdk's installation store needs SQLAlchemy[asyncio]")
 
-from connectors.slack.oauth import OAuthClient
+from connectors.slack.oauth import OAuthClient, open_store
+from connectors.slack.sealing import Sealing, SealingError
 
 QUESTION = "Where do visitors park?"
 
@@ -28,12 +32,14 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def installed(slack: SlackPlatform, hall: Hall, folder: Path) -> AsyncIterator[str]:
+async def installed(
+    slack: SlackPlatform, hall: Hall, folder: Path, token_keys: str = ""
+) -> AsyncIterator[str]:
     """The connector as an HTTP server with OAuth; the value is its address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     slack.redirect_uri = f"{address}/slack/oauth_redirect"
-    credentials = OAuthClient(slack.client_id, slack.client_secret, slack.redirect_uri)
+    credentials = OAuthClient(slack.client_id, slack.client_secret, slack.redirect_uri, token_keys)
     service = hall.service(slack.api_url)
     running = asyncio.create_task(
         service.run_oauth(
@@ -76,6 +82,47 @@ async def test_each_workspace_that_installs_the_app_is_answered_with_its_own_tok
             await slack.until(lambda channel=channel, ts=said.ts: slack.answers(channel, ts))
     assert statuses == [200, 200]
     assert {question.place.workspace for question in hall.engine.asked} == {"T0001", "T0002"}
+
+
+async def test_tokens_are_kept_encrypted_where_there_is_a_key_and_a_new_key_may_be_put_before_it(
+    slack: SlackPlatform, hall: Hall, tmp_path: Path
+) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    async with installed(slack, hall, tmp_path, old) as address:
+        await install(slack, address, slack.team.id)
+    async with installed(slack, hall, tmp_path, f"{new},{old}"):
+        await slack.dm(slack.user("Ada"), QUESTION)
+        await slack.until(lambda: hall.engine.asked)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        rows = connection.execute("SELECT * FROM slack_bots").fetchall()
+        rows += connection.execute("SELECT * FROM slack_installations").fetchall()
+    assert len(rows) == 2
+    assert "xoxb-" not in str(rows)
+    assert str(rows).count("fernet:") == 2
+
+
+def test_tokens_that_another_key_encrypted_are_not_read_in_silence() -> None:
+    bot = Bot(bot_token="xoxb-1", bot_id="B1", bot_user_id="U1", installed_at=0.0)
+    sealed = Sealing(Fernet.generate_key().decode()).sealed(bot)
+    for keys in ("", Fernet.generate_key().decode()):
+        with pytest.raises(SealingError, match="LOREBOT_TOKEN_KEY is not their key"):
+            Sealing(keys).opened(sealed)
+
+
+def test_tokens_that_were_kept_before_there_was_a_key_are_still_read() -> None:
+    bot = Bot(bot_token="xoxb-1", bot_id="B1", bot_user_id="U1", installed_at=0.0)
+    assert Sealing(Fernet.generate_key().decode()).opened(bot).bot_token == "xoxb-1"
+
+
+def test_what_is_no_key_is_refused() -> None:
+    with pytest.raises(SealingError, match="LOREBOT_TOKEN_KEY holds no key"):
+        Sealing("correct horse battery staple")
+
+
+def test_a_database_server_gets_no_token_in_the_clear(hall: Hall) -> None:
+    url = "postgresql+psycopg://lorebot@db.example/lorebot"
+    with pytest.raises(SealingError, match=r"would lie in db\.example in the clear: set LOREBOT_TOKEN_KEY"):
+        open_store(OAuthClient("1.2", "secret"), url, hall.log)
 
 
 async def test_who_installs_the_app_elsewhere_is_a_stranger(
