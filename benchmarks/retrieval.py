@@ -11,6 +11,9 @@ inside the first five passages, and each document is measured alone too.
 
 `--misspelt` asks each question as it is and with one slip in one of its longer words (letters exchanged, left
 out, doubled or replaced), and the latter also of a search that corrects nothing.
+
+`--postgres postgresql://user@host/name` keeps the index there, in a schema that is removed again, and not in
+a file. `--most` asks so many questions alone, evenly chosen.
 """
 
 from __future__ import annotations
@@ -23,22 +26,26 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import ir_measures
 from ir_measures import RR, Measure, R, nDCG
+from sqlalchemy.schema import DropSchema
 
 from bot.evaluation import meets
 from knowledge.alternatives import Alternatives
 from knowledge.catalog import Catalog
+from knowledge.catalog_database import Place, PostgresSchema
 from knowledge.chunking import Chunker
 from knowledge.conversion import to_markdown
 from knowledge.documents import MarkdownDocument, Passage, RawDocument, Reader
 from knowledge.embedding import Embedding, load_embedder
 from knowledge.lexical import LexicalIndex
+from knowledge.postgres import open_postgres, postgres_url
 from knowledge.records import DocumentVersion
 from knowledge.search import Search
 from knowledge.terms import STOP_WORDS, content_words, stem
@@ -132,16 +139,38 @@ def index(corpus: Corpus, catalog: Catalog, chunker: Chunker, embedder: Embeddin
     catalog.add_embeddings(embedder.identity, missing, embedder.embed([texts[h] for h in missing]))
 
 
+Keep = Callable[[], AbstractContextManager[Place]]
+
+
 @contextmanager
-def indexed(corpus: Corpus, chunker: Chunker, embedder: Embedding) -> Iterator[Catalog]:
+def in_file() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "catalog.sqlite"
+
+
+def in_postgres(url: str) -> Keep:
+    @contextmanager
+    def keep() -> Iterator[Place]:
+        place = PostgresSchema(postgres_url(url), f"benchmark_{uuid4().hex[:12]}")
+        yield place
+        engine = open_postgres(place.url, place.schema)
+        with engine.begin() as connection:
+            connection.execute(DropSchema(place.schema, cascade=True))
+        engine.dispose()
+
+    return keep
+
+
+@contextmanager
+def indexed(corpus: Corpus, chunker: Chunker, embedder: Embedding, keep: Keep) -> Iterator[Catalog]:
     """A catalog that holds the corpus."""
-    with tempfile.TemporaryDirectory() as folder, Catalog(Path(folder) / "catalog.sqlite") as catalog:
+    with keep() as place, Catalog(place) as catalog:
         index(corpus, catalog, chunker, embedder)
         yield catalog
 
 
-def report(corpus: Corpus, chunker: Chunker, embedder: Embedding) -> None:
-    with indexed(corpus, chunker, embedder) as catalog:
+def report(corpus: Corpus, chunker: Chunker, embedder: Embedding, keep: Keep) -> None:
+    with indexed(corpus, chunker, embedder, keep) as catalog:
         vectors, words = ExactVectors(catalog, embedder.identity), LexicalIndex(catalog)
         audiences = catalog.readable_audiences(READER)
         ways: dict[str, Way] = {
@@ -154,8 +183,8 @@ def report(corpus: Corpus, chunker: Chunker, embedder: Embedding) -> None:
         print(f"{corpus.name:26s} hybrid's nDCG@10 over the better of the others: {gain:+.3f}", flush=True)
 
 
-def report_misspelt(corpus: Corpus, chunker: Chunker, embedder: Embedding) -> None:
-    with indexed(corpus, chunker, embedder) as catalog:
+def report_misspelt(corpus: Corpus, chunker: Chunker, embedder: Embedding, keep: Keep) -> None:
+    with indexed(corpus, chunker, embedder, keep) as catalog:
         vectors = ExactVectors(catalog, embedder.identity)
         search, trusting = Search(catalog, vectors, embedder), Search(catalog, vectors, embedder)
         trusting._alternatives = Trusting(catalog, LexicalIndex(catalog), embedder.tokenizer_file)
@@ -259,12 +288,18 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=256)
     parser.add_argument("--words", type=int, default=200)
     parser.add_argument("--misspelt", action="store_true")
+    parser.add_argument("--postgres", metavar="URL")
+    parser.add_argument("--most", type=int, default=1_000_000, metavar="QUESTIONS")
     arguments = parser.parse_args()
     embedder = load_embedder(arguments.model, arguments.cache)
     chunker = Chunker(embedder.tokenizer_file, arguments.max_tokens, arguments.words)
+    keep = in_postgres(arguments.postgres) if arguments.postgres else in_file
     for path in arguments.sets:
         for corpus in corpora(path, chunker):
-            (report_misspelt if arguments.misspelt else report)(corpus, chunker, embedder)
+            chosen = replace(
+                corpus, questions=corpus.questions[:: -(-len(corpus.questions) // arguments.most)]
+            )
+            (report_misspelt if arguments.misspelt else report)(chosen, chunker, embedder, keep)
 
 
 if __name__ == "__main__":
