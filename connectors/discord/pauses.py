@@ -19,7 +19,7 @@ class Pacing:
     the next pause to be short again, and how far apart Discord wants new sessions.
     """
 
-    longest_pause: float = 60.0
+    longest_pause: float = 20.0
     steady: float = 60.0
     sessions_apart: float = 5.0
 
