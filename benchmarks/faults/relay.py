@@ -27,14 +27,14 @@ class Relay:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
-        """Reset every connection and let none be made, as when a server is down."""
+        """End every connection and let none be made, as when a server is down."""
         if self._server is not None:
             self._server.close()
             self._server = None
         self.reset()
 
     def reset(self) -> None:
-        """Reset every connection."""
+        """End every connection at once, whatever is on its way."""
         for writer in list(self._open):
             writer.transport.abort()
 
