@@ -84,8 +84,8 @@ class Leading:
                         leader = await asyncio.to_thread(self._leadership.leader)
                         self._log.info("another process keeps the index current", leader=leader)
                     await asyncio.sleep(_LOOK_SECONDS)
-                except KnowledgeError as error:
-                    self._log.warning("the index is not kept current for now", error=str(error))
+                except (KnowledgeError, ExceptionGroup) as error:
+                    self._log.warning("the index is not kept current for now", error=str(_knowledge(error)))
                     await asyncio.to_thread(self._leadership.step_down)
                     await asyncio.sleep(_AFTER_FAILURE_SECONDS)
         finally:
@@ -105,3 +105,12 @@ class Leading:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+def _knowledge(error: Exception) -> KnowledgeError:
+    """What lies in groups of one error; raises any other."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, KnowledgeError):
+        raise error
+    return error

@@ -110,6 +110,10 @@ async def test_a_service_that_fails_lets_go_of_the_lead_and_is_tried_again(
         runs.append(lead.holds())
         if len(runs) == 3:
             thrice.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read())
+
+    async def read() -> None:
         raise KnowledgeError("The schedule cannot be read.")
 
     with leadership() as lead:
@@ -157,7 +161,7 @@ class Machine:
 
 @pytest.mark.slow
 @pytest.mark.timeout(5 * CEILING)
-def test_when_the_leader_is_killed_another_indexes_what_changes(
+def test_another_indexes_when_the_leader_is_killed_and_goes_on_when_postgres_was_restarted(
     lorebot: Lorebot,
     office: Path,
     models: Path,
@@ -187,5 +191,10 @@ def test_when_the_leader_is_killed_another_indexes_what_changes(
         assert f" pid {second.process.pid}, since " in after["leader"]
         found = json.loads(lorebot("search", "What is the barrier code?", "--json").out)["passages"]
         assert any("8216" in passage["text"] for passage in found)
+
+        break_all_connections()
+        second.until(lambda: second.said(LEADS) == 2)
+        (office / "documents" / "parking.md").write_text("# Parking\n\n## Visitors\n\nThe code is 9377.\n")
+        second.until(lambda: second.said("synced") == 2)
         assert second.end(signal.SIGTERM) == 0
     assert json.loads(lorebot("status", "--json").out)["serving"] is False
