@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import BOTH, own_database
-from sqlalchemy import create_engine, text
+from postgres import BOTH, drop_journal, own_database
 from sqlalchemy.engine import URL
 
 from adapters.base_model import ModelLocation, base_digest
@@ -17,9 +16,7 @@ from adapters.files import sha256_file
 from adapters.manifest import CONFIG_FILE, WEIGHTS_FILE, AdapterManifest, write_manifest
 from adapters.verdict import Verdict, write_verdict
 from bot.cli import main
-from bot.database import metadata
 from bot.journal import journal_url
-from bot.migrations import VERSION_TABLE
 from bot.models import locate_model
 from bot.settings import ModelSettings
 
@@ -42,13 +39,8 @@ def journal_at(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     """Where a new journal is to be made."""
     if request.param == "sqlite":
         return journal_url(None, tmp_path / "journal.sqlite")
-    made = own_database()
-    engine = create_engine(made)
-    metadata.drop_all(engine)
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
-    engine.dispose()
-    return made
+    drop_journal()
+    return own_database()
 
 
 Lorebot = Callable[..., Finished]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import structlog
-from postgres import POSTGRES, cleaning, drop_indexes, own_database
+from postgres import POSTGRES, cleaning, drop_indexes, drop_journal, own_database
 from sqlalchemy import text
 
 from bot.leading import Leadership, Leading
@@ -33,10 +33,12 @@ FOLLOWS = "another process keeps the index current"
 
 @pytest.fixture(autouse=True)
 def database() -> Iterator[None]:
-    """No index is kept there, before and after."""
+    """Nothing is kept there, before and after."""
     drop_indexes()
+    drop_journal()
     yield
     drop_indexes()
+    drop_journal()
 
 
 @contextmanager
@@ -166,7 +168,6 @@ def test_another_indexes_when_the_leader_is_killed_and_goes_on_when_postgres_was
     office: Path,
     models: Path,
     monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
 ) -> None:
     url = own_database().set(drivername="postgresql").render_as_string()
     for table in ("CATALOG", "JOURNAL"):
@@ -184,7 +185,7 @@ def test_another_indexes_when_the_leader_is_killed_and_goes_on_when_postgres_was
 
         first.end(signal.SIGKILL)
         seconds = second.until(lambda: second.said(LEADS))
-        record_property("seconds_to_take_over", round(seconds, 1))
+        print(f"taken over after {seconds:.1f} s")
         (office / "documents" / "parking.md").write_text("# Parking\n\n## Visitors\n\nThe code is 8216.\n")
         second.until(lambda: second.said("synced"))
         after = json.loads(lorebot("status", "--json").out)

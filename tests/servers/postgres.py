@@ -9,9 +9,11 @@ from functools import cache
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 
+from bot.database import metadata
+from bot.migrations import VERSION_TABLE
 from knowledge.catalog_database import PostgresSchema
 
 POSTGRES = os.environ.get("TEST_POSTGRES_URL")
@@ -61,8 +63,15 @@ def drop_indexes() -> None:
             connection.execute(text(f'DROP SCHEMA "{name}" CASCADE'))
 
 
+def drop_journal() -> None:
+    """Remove the journal that was kept in the database."""
+    with cleaning() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text(f"DROP TABLE IF EXISTS {VERSION_TABLE}"))
+
+
 @contextmanager
-def cleaning() -> Iterator[object]:
+def cleaning() -> Iterator[Connection]:
     """A connection of the tests' own."""
     engine: Engine = create_engine(own_database(), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
