@@ -89,7 +89,7 @@ def put_all(docs: Path, rows: Sequence[QuestionRow]) -> list[Put]:
         settings = Settings().model_copy(update={"home": Path(scratch), "sources": (source,)})
         assembly = Assembly(settings, lambda line: None, models=models)
         index_everything(assembly)
-        selector = EvidenceSelector(assembly.embedder.embed)
+        selector = EvidenceSelector(assembly.kept_vectors.embed)
 
         with assembly.search.reading() as index:
 
