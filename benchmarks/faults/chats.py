@@ -59,8 +59,7 @@ class Question:
         """Whether the bot shows more than one thing for it."""
         return len(self.seen) > 1
 
-    @property
-    def is_settled(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether an answer stands there; looked at often, it knows since when."""
         if self.answered is None and any(each.is_answer for each in self.seen):
             self.answered = time.monotonic()

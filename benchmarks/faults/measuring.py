@@ -21,6 +21,7 @@ _RECOVERS_WITHIN_SECONDS = 600.0
 _SETTLES_WITHIN_SECONDS = 420.0
 _LAST_SECONDS = 5.0
 _IN_WORK_SECONDS = 0.3
+_LINE_STAYS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +103,20 @@ async def _recovered(
         while time.monotonic() < ends and len(found) < len(scene.chats):
             await _pass([*asked, *later], _LOOK_SECONDS)
             for each in later:
-                if each.is_settled and each.fate == "right":
+                if each.is_answered() and each.fate == "right":
                     found.setdefault(each.chat.name, time.monotonic() - over)
     return found
 
 
 async def _settled(questions: list[Question], seconds: float) -> None:
-    """Wait until each has an answer, so long at most."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends and not _are_settled(questions):
+    """Wait until each has an answer, or for a while a line in its place; so long at most."""
+    began = open_at = time.monotonic()
+    while time.monotonic() - began < seconds and not all(map(Question.is_answered, questions)):
+        if any(each.fate == "lost" for each in questions):
+            open_at = time.monotonic()
+        elif time.monotonic() - open_at > _LINE_STAYS_SECONDS:
+            return
         await _pass(questions, _LOOK_SECONDS)
-
-
-def _are_settled(questions: list[Question]) -> bool:
-    return {each.is_settled for each in questions} <= {True}
 
 
 async def _pass(questions: list[Question], seconds: float) -> None:
@@ -123,5 +124,5 @@ async def _pass(questions: list[Question], seconds: float) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         for each in questions:
-            _ = each.is_settled
+            each.is_answered()
         await asyncio.sleep(min(_LOOK_SECONDS, seconds))
