@@ -26,8 +26,9 @@ Behaviour = Callable[["ModelServer", web.Request, Asked], Awaitable[web.StreamRe
 class ModelServer:
     """What the server knows, what it was asked, and how it will answer the next requests.
 
-    `behaviours` are taken one a request; without one it does as `usually`, or says `says`. With `answers_unknown_from_base` it does
-    as TGI does, and with `applies_nothing` it is a vLLM whose adapters have no modules.
+    `behaviours` are taken one a request; without one it does as `usually`, or says `says`. With
+    `answers_unknown_from_base` it does as TGI does, and with `applies_nothing` it is a vLLM whose adapters
+    have no modules.
     """
 
     says: tuple[str, ...] = ("The shop ", "opens at 9 ", "[1].")
