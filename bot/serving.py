@@ -23,6 +23,7 @@ from bot.leading import Leading, Service
 from bot.library import location
 from bot.live_metrics import LiveMetrics
 from bot.logs import forwarding, open_log
+from bot.own_loop import in_own_loop
 from bot.probes import Probes, served
 from bot.readiness import Readiness, impairments, needs, needs_to_answer
 from bot.redaction import Redaction, secrets_of
@@ -158,7 +159,10 @@ def build_keeping(assembly: Assembly, log: FilteringBoundLogger) -> Service:
     upkeep = build_upkeep(assembly, log)
     if assembly.leadership is None:
         return upkeep.run
-    return Leading(assembly.leadership, lambda: build_upkeep(assembly, log).run, log).run
+    # The schedule is read in its loop, and a database that is away lets it wait for seconds.
+    return Leading(
+        assembly.leadership, lambda: partial(in_own_loop, build_upkeep(assembly, log).run), log
+    ).run
 
 
 def build_upkeep(assembly: Assembly, log: FilteringBoundLogger) -> Upkeep:
