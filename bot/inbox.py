@@ -200,6 +200,9 @@ class Inbox:
         connection.execute(alive.on_conflict_do_update(index_elements=["owner"], set_=until))
 
     def _leave(self) -> None:
+        # Else another process would do once more what is done here.
+        if self._owed:
+            self._finish(tuple(self._owed))
         with self._database.writing() as connection:
             connection.execute(delete(owners).where(owners.c.owner == self._owner))
 

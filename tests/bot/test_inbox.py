@@ -252,6 +252,20 @@ async def test_what_is_done_while_the_database_is_lost_is_noted_when_it_is_back(
     busy.close()
 
 
+async def test_what_could_not_be_noted_is_noted_at_last_when_the_process_ends(
+    database: Database, other: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = Inbox(database, print)
+    async with running(ending):
+        await ending.take(delivery())
+        with monkeypatch.context() as lost:
+            lost.setattr(database, "writing", _lost)
+            with pytest.raises(JournalError):
+                await ending.finish(delivery().key)
+    assert await other.abandoned("slack") == ()
+    ending.close()
+
+
 @contextmanager
 def _lost() -> Iterator[Connection]:
     raise JournalError("the connection broke")
