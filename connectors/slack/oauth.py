@@ -179,7 +179,9 @@ def open_store(credentials: OAuthClient, database_url: str, log: Log) -> tuple[I
 
     What lies in a database server is read by more programs than a file in the home: there a key is needed.
     """
-    engine, logger = create_engine(database_url), forwarding_logger(log)
+    # After a restart of Postgres no event is lost to a stale connection, and no token is in what is logged.
+    engine = create_engine(database_url, pool_pre_ping=True, hide_parameters=True)
+    logger = forwarding_logger(log)
     if engine.dialect.name != "sqlite" and not credentials.token_keys:
         raise SealingError(
             f"The tokens that workspaces grant would lie in {engine.url.host} in the clear: set "
