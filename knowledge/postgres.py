@@ -21,6 +21,10 @@ from knowledge.documents import KnowledgeError
 SHARED_SCHEMA = "lorebot"
 
 _CONNECT_SECONDS = 10
+# https://www.postgresql.org/docs/current/runtime-config-connection.html#RUNTIME-CONFIG-TCP-SETTINGS
+_NOTICING_CLIENTS = (
+    "-ctcp_keepalives_idle=10 -ctcp_keepalives_interval=5 -ctcp_keepalives_count=3 -ctcp_user_timeout=30000"
+)
 # Threads of one process that ask at once.
 _MOST_CONNECTIONS = 32
 _KEPT_CONNECTIONS = 4
@@ -54,8 +58,8 @@ def open_postgres(url: URL, schema: str) -> Engine:
     connecting: dict[str, Any] = {
         "connect_timeout": _CONNECT_SECONDS,
         "application_name": _process_name(),
-        "options": f"-csearch_path={schema}",
-        # A machine that is gone shows within half a minute.
+        # Who is gone shows within half a minute: to us the database, to it a machine, whose locks end then.
+        "options": f"-csearch_path={schema} {_NOTICING_CLIENTS}",
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -65,6 +69,8 @@ def open_postgres(url: URL, schema: str) -> Engine:
         engine = create_engine(
             url,
             connect_args=connecting,
+            # What goes wrong is logged: that shall hold no text of a document.
+            hide_parameters=True,
             pool_pre_ping=True,
             pool_size=_KEPT_CONNECTIONS,
             max_overflow=_MOST_CONNECTIONS - _KEPT_CONNECTIONS,
@@ -168,6 +174,9 @@ class SessionLock:
         """Let go; a second time does nothing."""
         with self._lock:
             if not self._connection.closed:
+                # Postgres notices the end of a connection a moment later, and who looks at once would not.
+                with suppress(KnowledgeError):
+                    self._connection.execute(select(func.pg_advisory_unlock_all()))
                 self._close()
 
     def _close(self) -> None:

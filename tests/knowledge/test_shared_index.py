@@ -189,3 +189,22 @@ def test_a_lock_is_free_when_its_connection_has_gone(machines: Machines) -> None
     taken.release()
     for engine in engines:
         engine.dispose()
+
+
+def test_postgres_notices_within_half_a_minute_that_a_machine_has_gone() -> None:
+    engine = open_postgres(own_database(), SHARED_SCHEMA)
+    limits = text("SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp\\_%'")
+    with engine.connect() as connection:
+        found = {row.name: int(row.setting) for row in connection.execute(limits)}
+    engine.dispose()
+    silent = found["tcp_keepalives_idle"] + found["tcp_keepalives_interval"] * found["tcp_keepalives_count"]
+    assert (silent, found["tcp_user_timeout"]) == (25, 30_000)
+
+
+def test_a_lock_that_was_let_go_of_is_free_at_once() -> None:
+    engine = open_postgres(own_database(), SHARED_SCHEMA)
+    for _ in range(50):
+        lock = SessionLock.try_to_take(engine, 8)
+        assert lock is not None
+        lock.release()
+    engine.dispose()
