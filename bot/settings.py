@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
@@ -112,8 +112,8 @@ class CatalogSettings(Table):
 
     @model_validator(mode="after")
     def _keeps_no_password(self) -> Self:
-        netloc = urlsplit(self.url or "").netloc
-        if ":" in netloc.rpartition("@")[0]:
+        parts = urlsplit(self.url or "")
+        if ":" in parts.netloc.rpartition("@")[0] or "password" in parse_qs(parts.query):
             raise ValueError("a URL with a password ends up in logs; let PGPASSWORD or ~/.pgpass hold it")
         return self
 

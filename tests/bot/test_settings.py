@@ -68,8 +68,9 @@ def test_an_index_that_is_shared_needs_a_journal_that_is_shared(folder: Path) ->
     assert load_settings(written(folder, shared)).catalog.url == "postgresql://lorebot@db/lorebot"
 
 
-def test_a_password_in_the_url_of_the_index_is_refused_and_not_repeated(folder: Path) -> None:
-    message = complaint(folder, FIVE_LINES + '[catalog]\nurl = "postgres://lorebot:hunter2@db/lorebot"\n')
+@pytest.mark.parametrize("where", ["lorebot:hunter2@db/lorebot", "db/lorebot?user=lorebot&password=hunter2"])
+def test_a_password_in_the_url_of_the_index_is_refused_and_not_repeated(folder: Path, where: str) -> None:
+    message = complaint(folder, FIVE_LINES + f'[catalog]\nurl = "postgres://{where}"\n')
 
     assert "PGPASSWORD" in message
     assert "hunter2" not in message
