@@ -83,8 +83,8 @@ def test_what_the_company_never_wrote_is_not_answered(lorebot: Lorebot, company:
 
 
 def test_an_adapter_that_is_not_installed_is_named(lorebot: Lorebot, company: Path) -> None:
-    asked = lorebot("--config", company, "ask", "What does the Corrie 1.4 cost?", "--adapter", "warm")
+    asked = lorebot("--config", company, "ask", "What does the Corrie 1.4 cost?", "--adapter", "cool")
 
     assert asked.code == 1
-    assert "warm" in asked.err
+    assert "cool" in asked.err
     assert asked.err.count("\n") == 1
