@@ -33,10 +33,11 @@ class Assembly(VoiceAssembly):
 
     def assistant(self, voice_at: Callable[[Place], str]) -> Assistant:
         """The engine; `voice_at` tells which adapter speaks in a place ("base" for none), and may block."""
-        from bot.assistant import AnswerLimits, Assistant
+        from bot.assistant import Assistant
         from bot.evidence import EvidenceSelector
         from bot.reading_material import EVIDENCE_OF_PASSAGES, best_sentences, whole_passages
         from bot.routing import Router
+        from bot.speaking import AnswerLimits
 
         answers, whole = self.settings.answers, self.settings.generation.whole_passages
         limits = AnswerLimits(

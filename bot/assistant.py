@@ -7,23 +7,21 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
 
 from adapters.generation import AdapterVersion, GenerationError, GenerationRequest, Generator
 from bot.abstention import nearest_documents, nothing_found, nothing_to_read
-from bot.answerability import ANSWERABLE, CERTAINLY_ANSWERABLE, answerability
+from bot.answerability import ANSWERABLE, answerability
 from bot.attachments import Attached
-from bot.citations import SentenceStream, answers, parse_markers, verify
+from bot.citations import parse_markers
 from bot.courtesy import is_courtesy
-from bot.declining import declines
 from bot.disagreement import is_stated, note, settle
 from bot.draft import Draft
-from bot.evidence import Evidence, EvidenceSelector
-from bot.prompt import answering_prompt, grounded_prompt, smalltalk_prompt
+from bot.evidence import EvidenceSelector
+from bot.prompt import smalltalk_prompt
 from bot.quoting import quote, quote_close
-from bot.reading_material import ReadingMaterial, best_sentences
 from bot.rewriting import Rewriter
 from bot.routing import Router
+from bot.speaking import AnswerLimits, Speaking, cited_sentences
 from bot.work import NOTHING, Found, Index, Library, Stopwatch, Work
 from connectors.conversation import (
     Answer,
@@ -44,28 +42,14 @@ from knowledge.documents import FoundPassage, Reader
 from knowledge.terms import content_stems
 
 MAX_QUESTION_CHARACTERS = 4_000
-MAX_SENTENCES = 3
 SMALLTALK_TOKENS = 48
 SAID_SHARE = 0.6
-DECISION_TOKENS = 24
 
 # A small model that declines is often wrong about it, so what was found is shown all the same.
 DOUBT = "I am not sure that the documents answer this; the nearest I found:"
 
 
 ReadAttachments = Callable[[str, Sequence[Attachment]], Attached]
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerLimits:
-    """How many passages are read, how many pieces of evidence they give, what the model reads and says."""
-
-    passages: int = 8
-    evidence: int = 5
-    max_words: int = 90
-    max_new_tokens: int = 120
-    ask_instead: str | None = None
-    read: Callable[[Sequence[Evidence]], ReadingMaterial] = best_sentences
 
 
 class Assistant:
@@ -92,6 +76,7 @@ class Assistant:
         self._limits = limits
         self._read_attachments = read_attachments
         self._clock = clock
+        self._speaking = Speaking(generator, limits, clock)
 
     async def answer(self, question: Question) -> AsyncGenerator[AnswerEvent, None]:
         """Yield progress, verified text and last `Answered`; see `Answering`.
@@ -120,7 +105,7 @@ class Assistant:
         request = GenerationRequest(
             prompt, work.speaker.reference, SMALLTALK_TOKENS, on_speaker=work.be_spoken_by
         )
-        sentences = self._generate(request)
+        sentences = cited_sentences(self._generator, request)
         try:
             async with aclosing(sentences):
                 async for sentence, _ in sentences:
@@ -159,7 +144,7 @@ class Assistant:
             yield Progress("Loading the language model, once")
         if number := self._generator.queue_number:
             yield Progress(f"Busy: you are number {number}")
-        async with aclosing(self._speak(work, standing, found)) as deltas:
+        async with aclosing(self._speaking.speak(work, standing, found)) as deltas:
             async for delta in deltas:
                 yield delta
         for delta in await asyncio.to_thread(self._quote, work, standing, found):
@@ -195,61 +180,6 @@ class Assistant:
         settled = settle(standing, evidence)
         return Found(passages, settled.evidence, confidence, settled.disagreements)
 
-    async def _speak(self, work: Work, standing: str, found: Found) -> AsyncGenerator[TextDelta, None]:
-        """The model's own words, sentence by sentence, for as long as they are supported and to the point."""
-        read = self._limits.read(found.evidence)
-        doubtful = found.confidence < CERTAINLY_ANSWERABLE
-        if doubtful and work.speaker.skill:
-            work.declined = await self._is_declined_by(work.speaker.skill, standing, read.shown)
-            if work.declined:
-                work.laps["verify"], work.laps["generate"] = 0.0, work.watch.lap()
-                return
-        may_decline = work.is_trained and doubtful and not work.speaker.skill
-        asks = answering_prompt if work.speaker.skill or not doubtful else grounded_prompt
-        prompt = asks(standing, read.shown)
-        request = GenerationRequest(
-            prompt, work.speaker.reference, self._limits.max_new_tokens, on_speaker=work.be_spoken_by
-        )
-        sentences = self._generate(request)
-        verifying = 0.0
-        try:
-            async with aclosing(sentences):
-                async for sentence, markers in sentences:
-                    began = self._clock()
-                    cited = read.evidence_of(markers)
-                    verdict = verify(sentence, cited, found.evidence, work.colour)
-                    useful = verdict.supported and answers(
-                        standing, sentence, found.evidence, verdict.markers
-                    )
-                    verifying += self._clock() - began
-                    if not useful:
-                        work.draft.drop(sentence, verdict.support)
-                        work.declined = may_decline and not work.draft.text and declines(sentence, markers)
-                        break
-                    work.rests_on.update(verdict.markers)
-                    passages = tuple(found.evidence[marker - 1].passage for marker in verdict.markers)
-                    yield TextDelta(work.draft.say(sentence, passages, verdict.support, verdict.action))
-                    if self._is_enough(work.draft):
-                        break
-        except GenerationError:
-            pass  # What stands so far is true; where nothing stands, the evidence is quoted.
-        work.laps["verify"] = verifying
-        work.laps["generate"] = work.watch.lap() - verifying
-
-    async def _is_declined_by(self, skill: str, standing: str, read: Sequence[tuple[str, str]]) -> bool:
-        """Whether a voice's skill finds no answer: the voice speaks, what it was trained from decides."""
-        sentences = self._generate(GenerationRequest(grounded_prompt(standing, read), skill, DECISION_TOKENS))
-        try:
-            async with aclosing(sentences):
-                async for sentence, markers in sentences:
-                    return declines(sentence, markers)
-        except GenerationError:
-            pass  # Without its skill the voice answers.
-        return False
-
-    def _is_enough(self, draft: Draft) -> bool:
-        return len(draft.sentences) >= MAX_SENTENCES or draft.words >= self._limits.max_words
-
     def _quote(self, work: Work, standing: str, found: Found) -> list[TextDelta]:
         """What the evidence says and the model has not.
 
@@ -277,18 +207,6 @@ class Assistant:
             if work.draft.cites(entry.held.passage) and is_stated(entry, work.draft.text):
                 return [TextDelta(work.draft.say(note(entry), passages, 1.0, "noted"))]
         return []
-
-    async def _generate(
-        self, request: GenerationRequest
-    ) -> AsyncGenerator[tuple[str, tuple[int, ...]], None]:
-        stream = SentenceStream()
-        pieces = self._generator.stream(request)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                for sentence in stream.feed(piece):
-                    yield sentence.text, sentence.markers
-        for sentence in stream.finish():
-            yield sentence.text, sentence.markers
 
     def _finish(
         self,
