@@ -12,11 +12,10 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
@@ -25,15 +24,13 @@ from bot.generation_settings import (
     GenerationSettings,
     PublishingSettings,
     ServerTable,
-    ServerUrl,
     SpendingSettings,
-    refuse_password,
 )
 from bot.logs import LogFormat, LogLevel
-from bot.source_settings import KINDS, VARIABLE_PATTERN, AnySource, FolderSettings, GitSettings, Table
+from bot.platform_settings import DiscordBotSettings, SlackBotSettings
+from bot.source_settings import KINDS, AnySource, FolderSettings, GitSettings, Table
+from bot.storage_settings import CatalogSettings, ChromaSettings, JournalSettings, SyncSettings
 from connectors.asking import AT_ONCE
-from connectors.conversation import PUBLIC
-from connectors.ports import Mode
 
 CONFIG_NAME = "lorebot.toml"
 PREFIX = "LOREBOT_"
@@ -75,98 +72,6 @@ class AnswerSettings(Table):
     evidence: int = Field(default=5, ge=1, le=20)
     max_words: int = Field(default=90, ge=15, le=1000)
     ask_instead: str | None = None
-
-
-class SyncSettings(Table):
-    """`[sync]`: how the index follows its sources."""
-
-    max_deletion_share: float = Field(default=0.3, ge=0.0, le=1.0)
-    max_documents: int = Field(default=200_000, ge=1)
-    passage_words: int = Field(default=200, ge=40, le=400)
-    chroma_from: int = Field(default=200_000, ge=0)
-
-
-class ChromaSettings(Table):
-    """`[chroma]`: a Chroma server that has the vectors, of however many passages, instead of the home.
-
-    A question waits for it at most `timeout_seconds`; `key_env` names the variable that holds its key.
-    """
-
-    url: ServerUrl | None = None
-    key_env: str = Field(default="CHROMA_TOKEN", pattern=VARIABLE_PATTERN)
-    timeout_seconds: float = Field(default=2.0, gt=0, le=60)
-
-    @model_validator(mode="after")
-    def _keeps_no_password(self) -> Self:
-        refuse_password(self.url)
-        return self
-
-
-class CatalogSettings(Table):
-    """`[catalog]`: where the index is kept; files in the home without a URL.
-
-    In Postgres several processes share it: all answer, and one keeps it current.
-    """
-
-    url: str | None = Field(default=None, pattern=r"^postgres(ql)?(\+psycopg)?://")
-
-    @model_validator(mode="after")
-    def _keeps_no_password(self) -> Self:
-        parts = urlsplit(self.url or "")
-        if ":" in parts.netloc.rpartition("@")[0] or "password" in parse_qs(parts.query):
-            raise ValueError("a URL with a password ends up in logs; let PGPASSWORD or ~/.pgpass hold it")
-        return self
-
-
-class JournalSettings(Table):
-    """`[journal]`: where it is kept what was done and by whom; a file in the home without a URL.
-
-    What was asked, answered and thought of it is kept for `keep_days`, what was administered for good.
-    """
-
-    url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+[a-z0-9]+)?://")
-    keep_days: int = Field(default=90, ge=1, le=36_500)
-
-
-def _some_people(admins: tuple[str, ...]) -> tuple[str, ...]:
-    if PUBLIC in admins:
-        raise ValueError(f"'{PUBLIC}' is anybody at all, guests included; name users or groups")
-    return admins
-
-
-class SlackBotSettings(Table):
-    """`[slack]`: how the bot behaves in Slack. `channels` is the mode of channels where none was chosen.
-
-    `audiences` holds, for a private channel, what every reader of it holds; Slack is then not asked.
-    `reaction` is the emoji that asks for an answer to a message, "" for none. The address and the port are
-    those of the HTTP mode, `public_url` where Slack reaches it. Where workspaces install the app themselves
-    (OAuth), `workspaces` are the ids of the team's own: people of all others read public sources alone.
-    """
-
-    admins: Annotated[tuple[str, ...], AfterValidator(_some_people)] = ("workspace-admins",)
-    reaction: str = Field(default="question", pattern=r"^[a-z0-9_+'-]*$")
-    channels: Mode = "mention"
-    audiences: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    workspaces: tuple[str, ...] = ()
-    host: str = "127.0.0.1"
-    port: int = Field(default=3000, ge=0, le=65535)
-    public_url: str | None = Field(default=None, pattern=r"^https?://")
-
-
-class DiscordBotSettings(Table):
-    """`[discord]`: how the bot behaves in Discord. `channels` is the mode of channels where none was chosen.
-
-    `guilds` are the ids of the team's servers, those that the bot is in when there are none. `forums` are the
-    ids or names of the forum channels whose new posts are answered of themselves. Without `message_content`
-    the bot reads messages that mention it, direct messages and commands alone.
-    """
-
-    admins: Annotated[tuple[str, ...], AfterValidator(_some_people)] = ("guild-admins",)
-    guilds: tuple[str, ...] = ()
-    channels: Mode = "mention"
-    forums: tuple[str, ...] = ()
-    replies: Literal["thread", "reply"] = "thread"
-    message_content: bool = True
 
 
 class ServeSettings(Table):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.assembly import Assembly
-    from bot.settings import ChromaSettings
+    from bot.storage_settings import ChromaSettings
     from knowledge.chroma_http import ChromaServer
     from knowledge.chroma_server import ServerVectors
 
