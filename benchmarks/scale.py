@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.recombined import Recombined, Recombiner, Section, derived_vectors
-from bot.settings import SyncSettings
+from bot.storage_settings import SyncSettings
 from knowledge.catalog import Catalog
 from knowledge.documents import EVERYONE, Passage, Reader
 from knowledge.embedding import load_embedder

@@ -19,7 +19,7 @@ from bot.assembly import Assembly
 from bot.indexing import sync_sources
 from bot.settings import Settings
 from bot.source_settings import FolderSettings
-from knowledge.sync import SyncOptions, SyncReport
+from knowledge.sync_report import SyncOptions, SyncReport
 
 _WORDS = """
     pump valve order refund customer shift parcel stove kettle invoice policy team budget server backup

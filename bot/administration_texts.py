@@ -13,7 +13,7 @@ from bot.places import EVERYWHERE
 from bot.reindexing import Reindexed
 from bot.status import SourceStatus, Status
 from connectors.ports import Mode
-from knowledge.sync import SyncReport
+from knowledge.sync_report import SyncReport
 
 MOST_LINES = 10
 _LONGEST = 200

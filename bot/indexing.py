@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.settings import SettingsError, SyncSettings
+from bot.settings import SettingsError
+from bot.storage_settings import SyncSettings
 from knowledge.documents import KnowledgeError, Source
-from knowledge.sync import SyncOptions, SyncProgress, SyncReport
+from knowledge.sync_report import SyncOptions, SyncProgress, SyncReport
 
 OnProgress = Callable[[SyncProgress], None]
 

@@ -24,7 +24,7 @@ from bot.status import ModelServerStatus, SourceStatus, Status
 from bot.vector_server import VectorServerStatus
 from knowledge.documents import FoundPassage
 from knowledge.editions import Rebuilding
-from knowledge.sync import SyncProgress, SyncReport
+from knowledge.sync_report import SyncProgress, SyncReport
 
 EXCERPT_CHARACTERS = 280
 NAMES_SHOWN = 10

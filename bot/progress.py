@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bot.indexing import OnProgress
-from knowledge.sync import SyncProgress
+from knowledge.sync_report import SyncProgress
 
 _SECONDS_BETWEEN = 0.5
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bot.indexing import OnProgress, SourceOutcome, choose_sources, sync_options, sync_sources
 from connectors.commands import Reindex
 from connectors.conversation import Progress
-from knowledge.sync import SyncProgress
+from knowledge.sync_report import SyncProgress
 
 if TYPE_CHECKING:
     from bot.assembly import Assembly

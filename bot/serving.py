@@ -37,9 +37,10 @@ from bot.upkeep import KeptSource, Upkeep, Watch
 from bot.vector_upkeep import VectorUpkeep
 from bot.warming import Warming
 from knowledge.documents import KnowledgeError
+from knowledge.locking import SyncBusyError
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.selection import Selection
-from knowledge.sync import SyncBusyError, SyncReport
+from knowledge.sync_report import SyncReport
 from knowledge.watching import FolderWatch
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from bot.settings import Settings
 from bot.source_settings import FolderSettings
 from connectors.terminal import collect_answer, terminal_question
 from knowledge.documents import EVERYONE, PUBLIC, Reader
-from knowledge.sync import SyncOptions
+from knowledge.sync_report import SyncOptions
 
 if TYPE_CHECKING:
     from bot.assistant import Assistant

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 from bot.jobs import JobTable
 from bot.schedule import Schedule
 from knowledge.documents import KnowledgeError
+from knowledge.locking import SyncBusyError
 from knowledge.records import CANCELLED, INTERRUPTED, RUNNING, SyncRecord
-from knowledge.sync import SyncBusyError, SyncReport
+from knowledge.sync_report import SyncReport
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler

@@ -7,8 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Literal
 
 from knowledge.catalog import Catalog
 from knowledge.documents import KnowledgeError, Listed, PartialListingError, Source
@@ -18,69 +16,12 @@ from knowledge.indexing import Chunks, Convert, DocumentsRun, Embeds, SyncFailur
 from knowledge.listing import listed_until_cancelled
 from knowledge.locking import SyncBusyError, SyncLocks
 from knowledge.records import CANCELLED, COMPLETE, PARTIAL, KnownDocument
-
-__all__ = [
-    "SyncBusyError",
-    "SyncFailure",
-    "SyncOptions",
-    "SyncProgress",
-    "SyncReport",
-    "Synchronizer",
-]
+from knowledge.sync_report import CAREFUL, SyncOptions, SyncProgress, SyncReport, counts
 
 _FEW_DELETIONS = 10
 _LOOK_SECONDS = 0.5
 
-Phase = Literal["listing", "documents", "index"]
 Trust = Callable[[Edition, str], tuple[Mapping[str, KnownDocument], Mapping[str, str]]]
-
-
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
-    """How careful a run is.
-
-    When more than 10 documents and more than `max_deletion_share` of a source are gone from its listing, they
-    are kept and the report says so, unless `confirm_deletions`: a folder that is not mounted looks empty.
-    A source that lists more than `max_documents` fails: one that lists without end would never be done.
-    """
-
-    max_deletion_share: float = 0.3
-    confirm_deletions: bool = False
-    max_documents: int = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class SyncProgress:
-    """How far a run is: `done` of `total` documents that are new or changed, `uri` the one in hand."""
-
-    source: str
-    phase: Phase
-    done: int = 0
-    total: int = 0
-    uri: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What one run did.
-
-    `failed` are the documents tried in this run; `still_failing` counts those that failed before and have
-    not changed since. `passages_live` and `index_generation` are those of the whole index. A cancelled run
-    keeps what it has published; the next one continues.
-    """
-
-    source: str
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    removed: tuple[str, ...]
-    unchanged: int
-    failed: tuple[SyncFailure, ...]
-    still_failing: int
-    passages_embedded: int
-    passages_live: int
-    seconds: float
-    index_generation: int
-    cancelled: bool = False
 
 
 class Synchronizer:
@@ -124,7 +65,7 @@ class Synchronizer:
         *,
         on_progress: Callable[[SyncProgress], None],
         cancelled: threading.Event,
-        options: SyncOptions = SyncOptions(),
+        options: SyncOptions = CAREFUL,
     ) -> SyncReport:
         """Index what is new or changed, remove what is gone; what is the same is not even read.
 
@@ -140,7 +81,7 @@ class Synchronizer:
         *,
         on_progress: Callable[[SyncProgress], None],
         cancelled: threading.Event,
-        options: SyncOptions = SyncOptions(),
+        options: SyncOptions = CAREFUL,
     ) -> SyncReport:
         """Read, convert and chunk every document again, and build the vector index from nothing.
 
@@ -267,7 +208,7 @@ class Synchronizer:
                 cancelled=cancelled.is_set(),
             )
             outcome = COMPLETE if is_whole or answering is None else PARTIAL
-            end(CANCELLED if report.cancelled else outcome, _counts(report))
+            end(CANCELLED if report.cancelled else outcome, counts(report))
             return report
 
     def _is_whole(self, edition: Edition, answering: Edition, options: SyncOptions) -> bool:
@@ -360,16 +301,3 @@ def _may_remove(options: SyncOptions) -> Callable[[int, int], bool]:
         return options.confirm_deletions or not many
 
     return may_remove
-
-
-def _counts(report: SyncReport) -> dict[str, int]:
-    return {
-        "added": len(report.added),
-        "changed": len(report.changed),
-        "removed": len(report.removed),
-        "unchanged": report.unchanged,
-        "failed": len(report.failed),
-        "still_failing": report.still_failing,
-        "passages_embedded": report.passages_embedded,
-        "passages_live": report.passages_live,
-    }

@@ -16,7 +16,7 @@ from bot.settings import ModelSettings, Settings
 from bot.source_settings import FolderSettings
 from knowledge.documents import EVERYONE, Passage, Reader
 from knowledge.records import DocumentVersion, StoredPassage
-from knowledge.sync import SyncOptions
+from knowledge.sync_report import SyncOptions
 
 _SOURCE = "files"
 _AUDIENCE = frozenset({EVERYONE})

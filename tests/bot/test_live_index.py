@@ -22,7 +22,7 @@ from bot.trial import index_everything
 from connectors.conversation import Answered
 from connectors.terminal import terminal_question
 from knowledge.documents import KnowledgeError, Reader
-from knowledge.sync import SyncReport
+from knowledge.sync_report import SyncReport
 
 EVERYONE = Reader((frozenset({"everyone"}),))
 STAFF = Reader((frozenset({"everyone", "group:staff"}),))

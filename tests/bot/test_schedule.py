@@ -33,7 +33,8 @@ from knowledge.locking import FileLocks
 from knowledge.records import SyncRecord
 from knowledge.sources.folder import FolderSource
 from knowledge.sources.selection import EXCLUDED_BY_DEFAULT, Selection
-from knowledge.sync import Synchronizer, SyncReport
+from knowledge.sync import Synchronizer
+from knowledge.sync_report import SyncReport
 from knowledge.watching import FolderWatch
 
 CEILING = 60.0

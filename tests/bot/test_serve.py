@@ -19,7 +19,7 @@ from bot.health import Health
 from bot.progress import RunNote, RunNotes
 from knowledge.locking import FileLocks
 from knowledge.records import SyncRecord
-from knowledge.sync import SyncProgress
+from knowledge.sync_report import SyncProgress
 
 Lorebot = Callable[..., Any]
 CEILING = 120.0

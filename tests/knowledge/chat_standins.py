@@ -10,7 +10,7 @@ from index_standins import Index
 from knowledge.documents import KnowledgeError, Listed, MarkdownDocument
 from knowledge.outline import sections
 from knowledge.sources.conversation_source import ConversationSource
-from knowledge.sync import SyncReport
+from knowledge.sync_report import SyncReport
 
 
 def listing(source: ConversationSource) -> dict[str, str]:

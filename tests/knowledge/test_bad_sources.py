@@ -24,7 +24,7 @@ from knowledge.sources.git import GitSource
 from knowledge.sources.objects import ObjectsSource
 from knowledge.sources.politeness import Timing
 from knowledge.sources.website import WebsiteSource
-from knowledge.sync import SyncOptions, SyncReport
+from knowledge.sync_report import SyncOptions, SyncReport
 
 IMPATIENT = Timing(delay_seconds=0.0, retry_seconds=0.0, idle_seconds=0.5, total_seconds=1.0)
 Answer = Callable[[BaseHTTPRequestHandler], None]

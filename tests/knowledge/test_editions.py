@@ -14,7 +14,7 @@ from index_standins import Index, MemorySource, ParagraphChunker, WordEmbedder, 
 from knowledge.documents import KnowledgeError
 from knowledge.editions import Rebuilding
 from knowledge.older_layout import adopt
-from knowledge.sync import SyncProgress
+from knowledge.sync_report import SyncProgress
 
 
 class SentenceChunker(ParagraphChunker):

@@ -14,9 +14,9 @@ from sqlalchemy import Engine, text
 from knowledge.catalog import Catalog
 from knowledge.documents import KnowledgeError
 from knowledge.edition_schemas import EditionSchemas
-from knowledge.locking import DatabaseLocks
+from knowledge.locking import DatabaseLocks, SyncBusyError
 from knowledge.postgres import SHARED_SCHEMA, SessionLock, lock_key, open_postgres
-from knowledge.sync import SyncBusyError, SyncProgress
+from knowledge.sync_report import SyncProgress
 from knowledge.vectors import Announce, ExactVectors, VectorIndex
 
 pytestmark = pytest.mark.skipif(not POSTGRES, reason="no TEST_POSTGRES_URL")

@@ -15,8 +15,9 @@ import pytest
 from index_standins import Index, MemorySource, ParagraphChunker, WordEmbedder, many, to_markdown
 
 from knowledge.documents import KnowledgeError, MarkdownDocument, RawDocument
-from knowledge.locking import FileLocks
-from knowledge.sync import SyncBusyError, SyncFailure, SyncProgress
+from knowledge.indexing import SyncFailure
+from knowledge.locking import FileLocks, SyncBusyError
+from knowledge.sync_report import SyncProgress
 from knowledge.vectors import ExactVectors
 
 
