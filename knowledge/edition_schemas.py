@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -53,9 +52,7 @@ class EditionSchemas:
         """
         self._unprepared = engine
         self._folder = folder
-        self._changing = threading.RLock()
-        self._depth = 0
-        self._held: SessionLock | None = None
+        self._changing = _Turns(engine, lock_key("changing", "editions"))
 
     def __str__(self) -> str:
         return shown(self._unprepared.url)
@@ -142,46 +139,42 @@ class EditionSchemas:
             if folder.is_dir() and folder.name not in existing:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    @contextmanager
-    def changing(self) -> Iterator[None]:
+    def changing(self) -> AbstractContextManager[None]:
         """See `EditionStore`."""
-        with self._changing:
-            if self._held is None:
-                self._held = SessionLock.take(self._engine, lock_key("changing", "editions"))
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._held.release()
-                    self._held = None
+        return self._changing
 
     def close(self) -> None:
         """See `EditionStore`; the engine is another's."""
 
 
-class _Turns:
-    """One at a time, over all processes."""
+class _Turns(AbstractContextManager[None]):
+    """One at a time, over all processes; who has the turn may take it once more."""
 
     def __init__(self, engine: Engine, key: int) -> None:
         self._engine = engine
         self._key = key
-        self._threads = threading.Lock()
+        self._threads = threading.RLock()
+        self._depth = 0
         self._held: SessionLock | None = None
 
     def __enter__(self) -> None:
         self._threads.acquire()
         try:
-            self._held = SessionLock.take(self._engine, self._key)
+            if self._held is None:
+                self._held = SessionLock.take(self._engine, self._key)
         except BaseException:
             self._threads.release()
             raise
+        self._depth += 1
 
     def __exit__(self, *_: object) -> None:
-        if self._held is not None:
-            self._held.release()
-        self._threads.release()
+        self._depth -= 1
+        try:
+            if self._depth == 0 and self._held is not None:
+                held, self._held = self._held, None
+                held.release()
+        finally:
+            self._threads.release()
 
 
 def _schema_of(name: str) -> str:

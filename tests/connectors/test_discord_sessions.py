@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from discord.gateway import KeepAliveHandler
@@ -40,15 +43,24 @@ async def _is_away(discord: DiscordPlatform, attempts: int) -> None:
     await discord.until(lambda: len(discord.gateway.identified) > sessions)
 
 
+@asynccontextmanager
+async def _answering(
+    discord: DiscordPlatform, behind: DiscordHall
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """A bot that answered a question; asks another, and sees that one answer comes."""
+    ask = partial(asks_once, discord, discord.user("Ada"), discord.channel("help"))
+    async with behind.on(discord):
+        await ask()
+        yield ask
+
+
 async def test_a_gateway_that_stays_away_is_tried_again_before_long(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
     behind.options["pacing"] = Pacing(sessions_apart=0)
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind) as ask:
         await _is_away(discord, attempts=12)
-        await asks_once(discord, ada, channel)
+        await ask()
     assert longest == [2, 4, 8, 16, *[PACING.longest_pause] * 8]
 
 
@@ -57,11 +69,9 @@ async def test_a_session_that_lived_for_a_while_makes_the_next_pause_short_again
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float], steady: float, after: float
 ) -> None:
     behind.options["pacing"] = Pacing(steady=steady, sessions_apart=0)
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind) as ask:
         await _is_away(discord, attempts=3)
-        await asks_once(discord, ada, channel)
+        await ask()
         await _is_away(discord, attempts=1)
     assert longest[3:] == [after]
 
@@ -70,13 +80,11 @@ async def test_a_session_that_went_on_makes_the_next_pause_short_again(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
     behind.options["pacing"] = Pacing(steady=HOUR, sessions_apart=0)
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind) as ask:
         await _is_away(discord, attempts=3)
-        await asks_once(discord, ada, channel)
+        await ask()
         await discord.gateway.close_all(4000)
-        await asks_once(discord, ada, channel)
+        await ask()
         await _is_away(discord, attempts=1)
     assert longest[3:] == [2.0]
 
@@ -84,9 +92,7 @@ async def test_a_session_that_went_on_makes_the_next_pause_short_again(
 async def test_while_sessions_are_short_a_lost_one_is_followed_by_no_other(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind):
         discord.session_starts["remaining"] = 500
         discord.gateway.invalidate()
         await discord.until(lambda: behind.log.of("warning"))
@@ -101,36 +107,30 @@ async def test_a_session_that_had_to_wait_begins_in_its_turn(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
     behind.options["pacing"] = Pacing(sessions_apart=0)
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind) as ask:
         discord.session_starts |= {"remaining": 20, "reset_after": 10_000}
         discord.gateway.invalidate()
         await discord.until(lambda: not discord.gateway.open)
-        await asks_once(discord, ada, channel)
+        await ask()
 
 
 async def test_the_last_sessions_of_a_day_are_not_begun(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
     behind.options["pacing"] = Pacing(sessions_apart=0)
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind) as ask:
         discord.session_starts |= {"remaining": 10, "reset_after": 50}
         discord.gateway.invalidate()
         await discord.until(lambda: len(behind.log.of("warning")) >= 3)
         assert len(discord.gateway.identified) == 1
         discord.session_starts["remaining"] = 1_000
-        await asks_once(discord, ada, channel)
+        await ask()
 
 
 async def test_after_the_end_no_connection_beats_any_more(
     discord: DiscordPlatform, behind: DiscordHall, longest: list[float]
 ) -> None:
-    ada, channel = discord.user("Ada"), discord.channel("help")
-    async with behind.on(discord):
-        await asks_once(discord, ada, channel)
+    async with _answering(discord, behind):
         discord.session_starts["remaining"] = 500
         discord.gateway.invalidate()
         await discord.until(lambda: behind.log.of("warning"))

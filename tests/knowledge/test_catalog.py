@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
+from index_standins import first_text
 from sqlalchemy import Engine, event
 
 from knowledge.catalog import Catalog
@@ -289,14 +289,8 @@ def test_threads_read_whole_publications_while_one_writes(catalog: Catalog) -> N
 
 def test_another_process_sees_what_was_published(catalog: Catalog) -> None:
     catalog.publish("wiki", EVERYONE, [version("a", "One.")])
-    program = (
-        "import pickle, sys; from knowledge.catalog import Catalog; "
-        "print(Catalog(pickle.loads(sys.stdin.buffer.read())).unfiltered_passages([1])[1].text)"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program], input=pickle.dumps(catalog.place), capture_output=True, check=True
-    )
-    assert run.stdout == b"One.\n"
+    with ProcessPoolExecutor(1, get_context("spawn")) as other:
+        assert other.submit(first_text, catalog.place).result() == "One."
 
 
 def test_a_full_disk_is_one_clear_line_and_the_old_index_stands(tmp_path: Path) -> None:

@@ -254,13 +254,19 @@ def test_mixed_up_vectors_are_noticed_and_put_right(
 # A server that fails
 
 
+def answered_there(folder: Path, source: MemorySource, server: ChromaServer) -> tuple[Index, Asked]:
+    """An index whose vectors are on a server, and a process that asks there."""
+    index = index_on(server, folder / "home")
+    index.sync(source)
+    process = asked(index, server)
+    assert process.is_answered_there()
+    return index, process
+
+
 def test_a_killed_server_is_stood_in_for_and_taken_up_again(
     tmp_path: Path, source: MemorySource, own_server: ChromaServer, own_chroma_process: ChromaProcess
 ) -> None:
-    index = index_on(own_server, tmp_path / "home")
-    index.sync(source)
-    process = asked(index, own_server)
-    assert process.is_answered_there()
+    _, process = answered_there(tmp_path, source, own_server)
 
     own_chroma_process.kill()
 
@@ -346,10 +352,7 @@ def test_a_server_killed_during_a_sync_is_filled_by_the_next_without_embedding(
 def test_a_wiped_server_is_filled_again_without_embedding(
     tmp_path: Path, source: MemorySource, own_server: ChromaServer, own_chroma_process: ChromaProcess
 ) -> None:
-    index = index_on(own_server, tmp_path / "home")
-    index.sync(source)
-    process = asked(index, own_server)
-    assert process.is_answered_there()
+    index, process = answered_there(tmp_path, source, own_server)
 
     own_chroma_process.empty()
 
